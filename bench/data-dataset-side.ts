@@ -10,7 +10,7 @@ import { OfflineJobs } from '../src/features/offline/jobs.ts';
 import { PostgresOnlineStore } from '../src/features/online-store.ts';
 import { PushedRows } from '../src/features/pushed-rows.ts';
 import { TableSources } from '../src/features/table-source.ts';
-import { FeatureViews } from '../src/features/views.ts';
+import { viewsWithoutLog } from '../src/features/views-under-test.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { openDatabase } from '../src/store/database.ts';
@@ -23,7 +23,7 @@ const db = await openDatabase({ connectionString }, 4);
 const commit = new GroupCommit(db, limits);
 const definitions = new Definitions(db);
 await definitions.reload();
-const views = new FeatureViews({ db, definitions, group: 'features', readLog: async () => [] });
+const views = viewsWithoutLog(db, definitions);
 await views.reload();
 const jobs = new OfflineJobs([folder], limits);
 const features = new FeatureStore({

@@ -9,11 +9,11 @@ import { DuckDb, literal } from '../src/features/offline/duckdb.ts';
 import { readDocument } from '../src/kernel/document.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { type ConnectionTarget, openDatabase } from '../src/store/database.ts';
+import type { DefinitionKind } from '../src/store/definition-kind.ts';
 import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
 import { startEmbeddedPostgres } from '../src/store/embedded.ts';
 import { GroupCommit } from '../src/store/group-commit.ts';
 import { migrate } from '../src/store/migrations.ts';
-import type { DefinitionKind } from '../src/store/project.ts';
 import { temporaryFolder } from './product.ts';
 import type { BenchOptions, Figures } from './run.ts';
 

@@ -22,6 +22,8 @@ import { Side } from './serving-processes.ts';
 const BATCH = 1000;
 const CLIENTS = 64;
 const PRODUCERS = 4;
+/** Of a quarter of a million events each. */
+const LONG_ROUNDS = 5;
 const CONSUMED = 100_000;
 const READ_BATCH = 500;
 const CONTRACT_FILE = join(import.meta.dirname, '../examples/returns/contracts/return.requested.yaml');
@@ -85,15 +87,11 @@ async function inProcess(options: BenchOptions): Promise<Figures> {
 
 /**
  * Several producers, each with a batch on its way; one connection on either side writes them, one after the other, as the log does to give offsets in
- * the order of commits. `ingestVsInserts` has a connection for each producer on the side of the bare insert.
+ * the order of commits. `ingestVsInserts` has a connection for each producer on the side of the bare insert, `ingestLongVsInsert` is of a log of more events than a process knows by memory: each of its
+ * rounds is as long as it takes until half of those are put away once.
  */
 async function ingest(setting: Setting, { rounds, roundMs, progress }: BenchOptions): Promise<Figures> {
   const { db, log, contracts } = setting;
-  let from = 0;
-  const texts = () => {
-    const batch = Array.from({ length: BATCH }, () => JSON.stringify(returnRequest(from++)));
-    return batch;
-  };
   const writer = await db.connect();
   const insert = (tx: Queryable) => async (batch: readonly string[]) =>
     void (await tx.query('insert into bare (event) select * from unnest($1::json[])', [batch]));
@@ -102,31 +100,49 @@ async function ingest(setting: Setting, { rounds, roundMs, progress }: BenchOpti
     for (const event of events) contracts.check(event);
     for (const outcome of await log.append(events)) if (outcome.status === 'rejected') throw outcome.reason;
   };
+  let from = 0;
+  /** Events per second of each side, round by round; the first round is left out. */
+  const ratesOf = async <Side extends string>(
+    sides: Record<Side, typeof checked>,
+    { rounds, batches: count }: { rounds: number; batches: number },
+  ) => {
+    const names = Object.keys(sides) as Side[];
+    const rates = Object.fromEntries(names.map((side) => [side, [] as number[]])) as Record<Side, number[]>;
+    for (let round = -1; round < rounds; round++)
+      for (const side of names) {
+        // Made before the clock runs: making them is the producer's.
+        const batches = Array.from({ length: count }, () =>
+          Array.from({ length: BATCH }, () => JSON.stringify(returnRequest(from++))),
+        );
+        let next = 0;
+        const worker = async () => {
+          while (next < batches.length) await sides[side](batches[next++]!);
+        };
+        const rate = await timed(count * BATCH, () => Promise.all(Array.from({ length: PRODUCERS }, worker)));
+        progress(`${round < 0 ? 'warm-up' : `round ${round + 1}`} ${side}: ${Math.round(rate)} events/s`);
+        if (round >= 0) rates[side].push(rate);
+      }
+    return rates;
+  };
+  const against = (rates: readonly number[], floor: readonly number[]) =>
+    round3(median(rates.map((rate, round) => rate / floor[round]!)));
   const sides = { bare: insert(writer), 'bare by all': insert(db), checked };
-  const rates: Record<keyof typeof sides, number[]> = { bare: [], 'bare by all': [], checked: [] };
-  for (let round = -1; round < rounds; round++) {
-    for (const [side, write] of Object.entries(sides) as [keyof typeof sides, typeof checked][]) {
-      // Made before the clock runs: making them is the producer's.
-      const batches = Array.from({ length: Math.ceil(roundMs / 50) }, texts);
-      const startedAt = performance.now();
-      let next = 0;
-      const worker = async () => {
-        while (next < batches.length) await write(batches[next++]!);
-      };
-      await Promise.all(Array.from({ length: PRODUCERS }, worker));
-      const rate = (batches.length * BATCH * 1000) / (performance.now() - startedAt);
-      progress(`${round < 0 ? 'warm-up' : `round ${round + 1}`} ${side}: ${Math.round(rate)} events/s`);
-      if (round >= 0) rates[side].push(rate);
-    }
-  }
+  const short = await ratesOf(sides, { rounds, batches: Math.ceil(roundMs / 50) });
+  const known = limitsFrom().eventKeysRecentMax;
+  progress(`long: ${known} events more`);
+  await ratesOf({ checked }, { rounds: 0, batches: known / BATCH });
+  const long = await ratesOf(
+    { bare: sides.bare, checked },
+    { rounds: LONG_ROUNDS, batches: known / 2 / BATCH },
+  );
   await writer.close();
-  const against = (floor: readonly number[]) =>
-    round3(median(rates.checked.map((rate, round) => rate / floor[round]!)));
   return {
-    ingestVsInsert: against(rates.bare),
-    ingestVsInserts: against(rates['bare by all']),
-    ingestPerSecond: Math.round(median(rates.checked)),
-    insertPerSecond: Math.round(median(rates.bare)),
+    ingestVsInsert: against(short.checked, short.bare),
+    ingestVsInserts: against(short.checked, short['bare by all']),
+    ingestLongVsInsert: against(long.checked, long.bare),
+    ingestPerSecond: Math.round(median(short.checked)),
+    ingestLongPerSecond: Math.round(median(long.checked)),
+    insertPerSecond: Math.round(median(short.bare)),
   };
 }
 

@@ -10,18 +10,19 @@ import { FeaturePush } from '../src/features/push.ts';
 import { PushedRows } from '../src/features/pushed-rows.ts';
 import { RedisOnlineStore } from '../src/features/redis/redis-online-store.ts';
 import { TableSources } from '../src/features/table-source.ts';
-import { FeatureViews } from '../src/features/views.ts';
+import type { FeatureViews } from '../src/features/views.ts';
+import { viewsWithoutLog } from '../src/features/views-under-test.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 import type { LoggedEvent } from '../src/kernel/cloudevent.ts';
 import { readDocument } from '../src/kernel/document.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { type Database, openDatabase } from '../src/store/database.ts';
+import type { DefinitionKind } from '../src/store/definition-kind.ts';
 import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
 import { startEmbeddedPostgres } from '../src/store/embedded.ts';
 import { GroupCommit } from '../src/store/group-commit.ts';
 import { migrate } from '../src/store/migrations.ts';
-import type { DefinitionKind } from '../src/store/project.ts';
 import { columns } from '../src/store/rows.ts';
 import { redisProgram, startRedis } from '../src/testing/redis.ts';
 import { median, round3 } from './load.ts';
@@ -160,7 +161,7 @@ async function createWorld(db: Database): Promise<World> {
   const consumers = new EventConsumers({ db, log, limits });
   consumers.add({ group: 'features', handle: async () => {} });
   await consumers.register();
-  const views = new FeatureViews({ db, definitions, group: 'features', readLog: async () => [] });
+  const views = viewsWithoutLog(db, definitions);
   await views.sync();
   const rows = (online: OnlineStore) => ({
     online,

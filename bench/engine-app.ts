@@ -1,5 +1,5 @@
 // AIOS as a program that embeds it: everything on (ledger, telemetry, leases, its HTTP door), with functions of the program's own.
-import { createApp } from '../src/app.ts';
+import { createApp } from '../src/app/app.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { FLOWS, TIMER_MS } from './engine-flows.ts';
 import { FUNCTIONS, marked } from './engine-functions.ts';

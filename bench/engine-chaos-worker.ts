@@ -1,7 +1,7 @@
 // One worker process of the chaos: AIOS with its HTTP door over a database that others use too, and an effect that writes down each time it is done.
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createApp } from '../src/app.ts';
+import { createApp } from '../src/app/app.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import type { CallPrimitive } from '../src/workflow/catalog/primitive.ts';
 import { chaosFlow } from './engine-flows.ts';

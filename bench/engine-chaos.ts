@@ -14,7 +14,7 @@ const RUNS = 400;
 const AT_ONCE = 80;
 const EFFECTS = RUNS * 5;
 const LEASE_MS = 2_000;
-const LIMITS = `runLeaseMs=${LEASE_MS},runPollMs=200`;
+const LIMITS = `${process.env.AIOS_LIMITS ?? ''},runLeaseMs=${LEASE_MS},runPollMs=200`;
 
 /** What happens in a round, drawn from the seed. */
 const KINDS = ['worker', 'both workers', 'Postgres', 'frozen worker'] as const;

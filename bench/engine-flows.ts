@@ -1,4 +1,4 @@
-import type { ProjectFile } from '../src/store/project.ts';
+import type { ProjectFile } from '../src/store/definition-kind.ts';
 
 const STEPS = [1, 2, 3, 4, 5];
 

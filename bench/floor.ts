@@ -4,7 +4,8 @@ import fastify from 'fastify';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { openDatabase } from '../src/store/database.ts';
 import { startEmbeddedPostgres } from '../src/store/embedded.ts';
-import { GroupCommit, plannedLane, write } from '../src/store/group-commit.ts';
+import { GroupCommit } from '../src/store/group-commit.ts';
+import { plannedLane, write } from '../src/store/lane.ts';
 import { columns } from '../src/store/rows.ts';
 
 interface Row {

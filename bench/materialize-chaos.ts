@@ -43,7 +43,7 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
   // With hardly an overlap each incremental pass takes what changed since the last one, and no more: the count tells what was taken twice.
   const env = {
     AIOS_FEATURE_SCHEMAS: 'shop',
-    AIOS_LIMITS: `featureMaterializeRowsMax=${PAGE},featureMaterializeOverlapMs=1`,
+    AIOS_LIMITS: `${process.env.AIOS_LIMITS ?? ''},featureMaterializeRowsMax=${PAGE},featureMaterializeOverlapMs=1`,
   };
   const product = await KilledProduct.start({ dataDir: folder.path, port: await freePort(), env }, random);
   onEnd(() => product.end());

@@ -1,6 +1,6 @@
-import { createApp } from '../src/app.ts';
+import { createApp } from '../src/app/app.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
-import type { ProjectFile } from '../src/store/project.ts';
+import type { ProjectFile } from '../src/store/definition-kind.ts';
 import { FUNCTIONS } from './engine-functions.ts';
 import { temporaryFolder } from './product.ts';
 import type { BenchOptions, Figures } from './run.ts';

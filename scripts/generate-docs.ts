@@ -4,21 +4,25 @@ import { join } from 'node:path';
 import { PERMISSIONS_OF, PERMITTED, ROLES } from '../src/access/permissions.ts';
 import { ERRORS, type ErrorCode } from '../src/kernel/error-codes.ts';
 import { errorPage } from '../src/kernel/error-pages.ts';
+import { hintBelow } from '../src/kernel/error-row.ts';
 import { LIMITS } from '../src/kernel/limits.ts';
 
 const root = join(import.meta.dirname, '..');
 
 function errorTable(): string {
-  const rows = Object.entries(ERRORS).map(([code, { status, retryable, title, hint }]) => {
+  const rows = Object.entries(ERRORS).map(([code, { status, retryable, title, hint, hintInConsole }]) => {
+    const isOther = hintInConsole !== undefined && hintInConsole !== hintBelow(hint);
+    const inConsole = isOther ? ` *In the console:* ${hintInConsole}` : '';
     const page = errorPage(code as ErrorCode);
     const more = page ? ` [${page.replace(/^.*?([a-zA-Z]+)\.md.*$/, '$1')}](${page})` : '';
     // The anchor: GitHub makes them of headings alone.
-    return `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${title} | ${hint} |${more} <a id="${code}"></a> |`;
+    return `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${title} | ${hint}${inConsole} |${more} <a id="${code}"></a> |`;
   });
   return `# Errors
 
 Every error is an [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem with a stable \`code\`: match on the code, never on the text. *Again* says whether
 the same call may succeed later without a change. Faults in a document or body stand in \`issues\`, each with its path, and with file, line and column where there is a file.
+\`hint\` is the way forward by a program or at a command line; where a person in the console goes another one, \`hintInConsole\` says it.
 \`type\` is \`/errors/CODE\`: asked of the server, it answers with the row of this table, as a page in a browser and as JSON elsewhere.
 
 Written from \`src/kernel/error-codes.ts\` by \`npm run docs\`.

@@ -3,16 +3,16 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { grpcSettings } from './api/grpc-settings.ts';
-import type { App } from './app.ts';
+import type { App } from './app/app.ts';
+import { closeAll } from './app/close-all.ts';
+import { growHeap } from './app/heap.ts';
+import { requireFolder, requireFreePort, startFault } from './app/start-faults.ts';
+import { type StartSettings, startSettings } from './app/start-settings.ts';
 import { describeError, EXIT } from './cli/output.ts';
 import { runCli, type StartOptions } from './cli/program.ts';
 import { readProject } from './cli/projects.ts';
 import { ADDRESS_FILE } from './cli/session.ts';
-import { closeAll } from './close-all.ts';
-import { growHeap } from './heap.ts';
 import { AiosError } from './kernel/errors.ts';
-import { requireFolder, requireFreePort, startFault } from './start-faults.ts';
-import { type StartSettings, startSettings } from './start-settings.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const CONSOLE_DIR = join(ROOT, 'console', 'dist');
@@ -52,7 +52,7 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
   await requireFreePort(settings);
   await requireFolder(settings);
   const progress = createProgress();
-  const { createApp } = await import('./app.ts');
+  const { createApp } = await import('./app/app.ts');
   const ended = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
     if (ended.signal.aborted && signal === 'SIGINT') process.exit(EXIT.failed); // a second Ctrl-C does not wait for the drain

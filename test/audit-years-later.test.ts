@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openExample } from '../examples/returns/example-under-test.ts';
 import { Simulation } from '../examples/returns/simulator.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
+import { tilePath } from '../src/kernel/merkle.ts';
 import { runCommand } from './command-line.ts';
 
 /** A decision of the example after its run is gone and its table and flow have changed: from the server, and from a copy without it. */
@@ -135,6 +136,12 @@ describe('a decision, years later', () => {
       const file = await readFile(join(copy, 'models', 'return-risk@1'));
       const { said } = await offline('audit', String(index));
       expect(said).toContain(`model/return-risk@1#sha256:${createHash('sha256').update(file).digest('hex')}`);
+      const path = join(copy, 'models', 'return-risk@1');
+      await writeFile(path, Buffer.from(file).fill(1, 100, 101));
+      const other = await offline('verify');
+      await writeFile(path, file);
+      expect(other).toEqual({ code: 1, said: expect.stringContaining('model return-risk@1 is not the one') });
+      expect((await offline('verify')).code).toBe(0);
     });
 
     it('is found, shown, proved and made again', async () => {
@@ -186,6 +193,33 @@ describe('a decision, years later', () => {
       const answer = await offline(...command.map((word) => (word === 'INDEX' ? String(index) : word)));
       await writeFile(path, whole);
       expect(answer).toEqual({ code: file === 'log.vkey' ? 0 : 1, said: expect.stringMatching(said) });
+    });
+
+    it('an entry that was taken over is noticed in a list, a second payload and one that is hidden as erased by verify', async () => {
+      const { items } = await json('audit', '--from', copy, '--log-key', key, '--limit', '1');
+      const size = Number(items[0]!.index) + 1;
+      const bundle = join(copy, tilePath('entries', Math.floor(index / 256), Math.min(256, size)));
+      const whole = await readFile(bundle);
+      const run = Buffer.from(runId);
+      const other = Buffer.from(whole);
+      other.write(`${runId.slice(0, -1)}_`, other.indexOf(run));
+      await writeFile(bundle, other);
+      const listed = await offline('audit', '--of', `run:${runId}`);
+      await writeFile(bundle, whole);
+      expect(listed).toEqual({ code: 1, said: expect.stringContaining('The log does NOT hold') });
+      const payloads = join(copy, 'payloads.jsonl');
+      const lines = await readFile(payloads, 'utf8');
+      await writeFile(payloads, `{"index":${index},"payloadSalt":"","payloadText":"{}"}\n${lines}`);
+      const verified = await offline('verify');
+      const hidden = new RegExp(`^\\{"index":${index},.*$`, 'm');
+      await writeFile(payloads, lines.replace(hidden, `{"index":${index},"erased":true}`));
+      const erased = await offline('verify');
+      await writeFile(payloads, lines);
+      expect(verified).toEqual({ code: 1, said: expect.stringContaining('more than one payload of entry') });
+      expect(erased).toEqual({
+        code: 1,
+        said: expect.stringContaining('the log has no entry of an erasure'),
+      });
     });
 
     it('a copy without payloads says what it lacks', async () => {

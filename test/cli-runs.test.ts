@@ -104,7 +104,7 @@ describe('aios runs', () => {
       detail: 'nowhere.json: there is no such file.',
     });
     const unknown = await runCommand(['rn']);
-    expect(unknown).toEqual({ code: 64, said: expect.stringMatching(/Did you mean run.*--help says/s) });
+    expect(unknown).toEqual({ code: 64, said: expect.stringMatching(/Did you mean run.*--help to see/s) });
   });
 
   it('tells which versions of a flow still have runs', async () => {

@@ -54,7 +54,7 @@ serving: { log: { sample: 1, redact: [messages.content] } }
         'PUT',
       );
       await chat('hello there');
-      upstream.next({ kind: 'slow', ms: 60_000 });
+      upstream.next({ kind: 'hang' });
       const page = await open('/');
       await page.getByRole('navigation', { name: 'Main' }).getByText('Budgets').click();
       const waiting = chat('slow').catch(() => undefined);

@@ -90,6 +90,26 @@ describeConsole('the change of a definition in the console', ({ open, ask, apply
     const { body } = await ask<{ body: { code: string } }>('/api/v1/feature-views/doubled');
     expect(body.code).toContain('* 3');
 
+    // What is written while picked files are read stays, and so do files that were picked meanwhile.
+    await page.goto(new URL('/change?kind=feature-view&name=doubled', page.url()).href);
+    await text.waitFor();
+    await page.evaluate(`{
+      const read = File.prototype.text;
+      const opened = new Promise((open) => document.addEventListener('files-may-be-read', open));
+      File.prototype.text = async function () {
+        await opened;
+        return read.call(this);
+      };
+    }`);
+    for (const name of ['one.md', 'two.md']) {
+      const buffer = Buffer.from(name);
+      await page.locator('input[type=file]').setInputFiles({ name, mimeType: 'text/markdown', buffer });
+    }
+    await text.fill(`${code}// written meanwhile\n`);
+    await page.evaluate(`document.dispatchEvent(new Event('files-may-be-read'))`);
+    for (const name of ['one.md', 'two.md']) await page.getByLabel(`Text of features/${name}`).waitFor();
+    expect(await text.inputValue()).toBe(`${code}// written meanwhile\n`);
+
     // A model names its file and its card: what is missing is told by its path.
     await page.goto(new URL('/models/return-risk', page.url()).href);
     await page.getByRole('main').getByRole('link', { name: 'Change', exact: true }).click();

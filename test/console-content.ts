@@ -120,15 +120,16 @@ async function fillEvents({ apply, send }: Sender): Promise<void> {
     send('/api/v1/events', { specversion: '1.0', id, source: UNBROKEN, subject: SUBJECTS[1], type, data });
   await event(LONG, UNBROKEN, { total: 12 });
   await event(LONG, `${UNBROKEN}-2`, { total: 'zwölf' }).catch(() => {}); // goes to quarantine
-  const broken = `
-document: { dsl: 1.0.3, namespace: test, name: broken, version: 1.0.0 }
-evaluate: { language: cel }
-schedule: { on: { one: { with: { type: test.broken }, correlate: { x: { from: 'event.data.none.x', expect: '\${ 1 }' } } } } }
-do: [ { done: { set: { done: true } } } ]
-`;
-  const contract = 'name: test.broken\nversion: 1.0.0\nowner: test\nschema: { type: object }\n';
-  await apply({ 'contracts/test.broken.yaml': contract, 'workflows/broken.yaml': broken });
-  for (const at of [1, 2, 3]) await event('test.broken', `${UNBROKEN}-b-${at}`, { x: 1 });
+  // Its expression fails on each event of the type.
+  const broken =
+    'name: broken\nentity: thing\nowner: test\nsource: { event: test.broken }\nkeys: { thing: data.thing }\nfeatures: { sum: { aggregate: sum, of: int(data.thing) } }\n';
+  await apply({
+    'contracts/test.broken.yaml':
+      'name: test.broken\nversion: 1.0.0\nowner: test\nschema: { type: object }\n',
+    'entities/thing.yaml': 'name: thing\njoinKeys: [thing]\n',
+    'features/broken.yaml': broken,
+  });
+  for (const at of [1, 2, 3]) await event('test.broken', `${UNBROKEN}-b-${at}`, { thing: UNBROKEN, x: 1 });
   await send('/api/v1/webhooks', {
     url: `http://127.0.0.1:9/hooks/${UNBROKEN}`,
     types: [LONG, 'test.broken'],

@@ -51,6 +51,16 @@ describeConsole('features in the console', ({ open, send, apply }) => {
     expect(await violations(page)).toEqual([]);
   });
 
+  it('a command breaks between its words on a phone, not at the dashes of an option', async () => {
+    const page = await open('/features');
+    await page.setViewportSize({ width: 390, height: 844 });
+    const command = page.getByText('aios features historical --service … --entities … --out …');
+    await command.waitFor();
+    const boxes = (text: string) =>
+      command.getByText(text, { exact: true }).evaluate((word) => word.getClientRects().length);
+    for (const option of ['--service', '--entities', '--out']) expect(await boxes(option)).toBe(1);
+  });
+
   it('of a table come online from its page, which says how far it is and why it failed', async () => {
     const page = await open('/features/stock');
     await page.getByText('Nothing is online yet').waitFor();

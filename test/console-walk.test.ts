@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { beforeAll, expect, it, vi } from 'vitest';
-import { faultsInAllLooks } from './browser.ts';
+import { faultsInAllLooks, steady } from './browser.ts';
 import { fillConsole, HARD_NAMES } from './console-content.ts';
 import { describeConsole } from './console-under-test.ts';
 
@@ -17,7 +17,7 @@ const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
   '/runs/schedules': ['/runs/schedules'],
   '/runs/$id': ['/runs/{failed}', '/runs/{waiting}', '/runs/run_none'],
   '/inbox': ['/inbox?task={task}', '/inbox?status=expired'],
-  '/quality': [`/quality?queue=${long}`],
+  '/quality': [`/quality?queue=${long}`, '/quality?queue=none'],
   '/models': ['/models'],
   '/models/$name': [`/models/${long}`, '/models/return-risk', '/models/none'],
   '/experiments': ['/experiments'],
@@ -81,6 +81,10 @@ describeConsole('every page of the console, with hard names', ({ open, ask, send
     const router = readFileSync(join(import.meta.dirname, '../console/src/router.tsx'), 'utf8');
     const paths = [...router.matchAll(/^ {4}path: '(.+)',$/gm)].map(([, path]) => path);
     expect(paths.toSorted()).toEqual(Object.keys(ADDRESSES).toSorted());
+    expect(paths).toHaveLength(router.match(/createRoute\(\{/g)!.length); // none is written in another way
+    const events = readFileSync(join(import.meta.dirname, '../console/src/events/events-page.tsx'), 'utf8');
+    const tabs = [...events.matchAll(/<Tabs\.Panel value="([a-z-]+)"/g)].map(([, tab]) => tab!);
+    expect(tabs.slice(1).map((tab) => `/events?tab=${tab}`)).toEqual(ADDRESSES['/events']!.slice(1));
   });
 
   it.each(Object.entries(ADDRESSES))(
@@ -181,6 +185,15 @@ describeConsole('every page of the console, with hard names', ({ open, ask, send
     expect((await view.boundingBox())!.height).toBeLessThan(30); // one line
   });
 
+  it('a queue that is not there is named, not another one that cannot be chosen', async () => {
+    const page = await open('/quality?queue=none');
+    await page.getByText('There is no such queue').waitFor();
+    const chosen = page.getByRole('combobox', { name: 'Queue' });
+    expect(await chosen.inputValue()).toBe('none');
+    await chosen.selectOption(long);
+    await page.getByRole('region', { name: 'Reviewers with each other' }).waitFor();
+  });
+
   it('a step that waits for a person leads to its case', async () => {
     const page = await open(`/runs/${found.waiting}`);
     await page.getByRole('link', { name: 'Open the case in the inbox' }).click();
@@ -208,6 +221,50 @@ describeConsole('every page of the console, with hard names', ({ open, ask, send
     await search.fill('audit');
     await page.keyboard.press('Escape');
     await search.waitFor({ state: 'hidden' });
+  });
+
+  it.each([1440, 390])(
+    'what is told stands over the header, %i px wide, and hides no button',
+    async (width) => {
+      const page = await open('/events?tab=dead-letters', { viewport: { width, height: 844 } });
+      await page.getByRole('checkbox', { name: 'Choose all' }).check();
+      await page.getByRole('button', { name: /^Hand again/ }).click();
+      const told = page.getByRole('alert').filter({ hasText: 'handled' });
+      await told.getByText('failed again').waitFor();
+      await steady(page);
+      const [{ y, height }, header] = [
+        (await told.boundingBox())!,
+        (await page.getByRole('banner').boundingBox())!,
+      ];
+      expect([y >= 0, y + height <= header.height]).toEqual([true, true]);
+      expect(await faultsInAllLooks(page)).toEqual([]);
+    },
+  );
+
+  it('on a phone a name is not cut in two, no dot hangs at an end of a line, and a button stays beside its field', async () => {
+    const page = await open('/datasets/clients', { viewport: { width: 390, height: 844 } });
+    const columns = page.getByRole('region', { name: 'Columns' });
+    await columns.waitFor();
+    const cell = (text: string) => columns.getByRole('cell', { name: text, exact: true }).first();
+    const heights = await Promise.all(['timestamp', 'split'].map((text) => cell(text).boundingBox()));
+    expect(Math.abs(heights[0]!.height - heights[1]!.height)).toBeLessThan(2); // a line each
+    await page.goto(new URL(`/runs/${found.failed}`, page.url()).href);
+    const facts = page.locator('.dotted > *');
+    await facts.first().waitFor();
+    const places = (await facts.evaluateAll((each) =>
+      each.map((one) => one.getBoundingClientRect().x),
+    )) as number[];
+    const cut = (await page.locator('.dotted').boundingBox())!.x + 12; // what is left of it is cut off
+    expect(places[0]! + 10).toBeLessThan(cut); // the dot of the first is
+    expect(places.slice(1).some((x) => x + 10 < cut)).toBe(true); // and that of the one that begins a line
+    await page.goto(new URL('/lineage', page.url()).href);
+    const [field, button] = await Promise.all([
+      page.getByRole('textbox', { name: 'Node' }).boundingBox(),
+      page.getByRole('button', { name: 'Show' }).boundingBox(),
+    ]);
+    expect(button!.y).toBe(field!.y);
+    const pressed = `[...document.querySelectorAll('main .mantine-Button-label')].filter((label) => label.scrollWidth > label.clientWidth)`;
+    expect(await page.evaluate(`${pressed}.map(({ textContent }) => textContent)`)).toEqual([]);
   });
 
   it('an explanation is printed whole, black on white in the dark scheme too', async () => {

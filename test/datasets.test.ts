@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { App } from '../src/app.ts';
+import type { App } from '../src/app/app.ts';
 import { runCli } from '../src/cli/program.ts';
 import { type OpenedApp, openApp } from './app-under-test.ts';
 import { runCommand } from './command-line.ts';

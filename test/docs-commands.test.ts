@@ -70,8 +70,8 @@ it('would find one that is not there', async () => {
 
 it('the help of keys names every role that a key may have', async () => {
   const words = (await help(['keys'])).replace(/\s+/g, ' ');
-  expect(words).toContain(`--roles <names> of the new key: `);
-  expect(ROLES.filter((role) => !new RegExp(`of the new key: [^(]*\\b${role}\\b`).test(words))).toEqual([]);
+  expect(words).toContain(`--roles <names> with --create: `);
+  expect(ROLES.filter((role) => !new RegExp(`with --create: [^(]*\\b${role}\\b`).test(words))).toEqual([]);
 });
 
 /** The names of commands as a help lists them. */

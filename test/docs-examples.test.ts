@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { App } from '../src/app.ts';
+import type { App } from '../src/app/app.ts';
 import { readProject } from '../src/cli/projects.ts';
 import { Remote } from '../src/connectors/remote-under-test.ts';
 import { planProject } from '../src/store/project.ts';

@@ -29,19 +29,26 @@ describe('an ensemble that is asked', () => {
 
   it('joins the batches of everybody who asks the same model', async () => {
     const batches: number[] = [];
+    let held: Promise<void> | undefined;
     const run: Served['run'] = async (inputs) => {
       batches.push(inputs[0]!.shape[0]!);
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await held;
       return ones(inputs);
     };
     const serving = { batch: { max: 8 } };
     const made = under({ 'risk/1': { run, serving }, 'one/1': { flow: 'through' } }, { through });
     await made.serving.infer({ model: 'one', inputs: rows([1, 2]) });
     batches.length = 0;
-    const models = ['one', 'risk', 'one', 'risk', 'one', 'one', 'one', 'risk'];
-    await Promise.all(models.map((model) => made.serving.infer({ model, inputs: rows([1, 2]) })));
-    expect(batches.reduce((all, size) => all + size)).toBe(8);
-    expect(batches.length).toBeLessThan(5);
+    const gate = Promise.withResolvers<void>();
+    held = gate.promise;
+    const ask = (model: string) => made.serving.infer({ model, inputs: rows([1, 2]) });
+    const first = ask('risk');
+    await expect.poll(() => batches).toEqual([1]);
+    const others = ['one', 'risk', 'one', 'risk', 'one', 'one', 'one', 'risk'].map(ask);
+    await expect.poll(() => made.serving.statistics()['risk/1']!.queued).toBe(8);
+    gate.resolve();
+    await Promise.all([first, ...others]);
+    expect(batches).toEqual([1, 8]);
   });
 
   it('adds up what its models cost, and its own rate for each inference', async () => {
@@ -218,9 +225,11 @@ describe('the time of an ensemble', () => {
   it('ends when its caller goes away, and so do the models inside', async () => {
     const { serving } = under({ 'risk/1': slow, 'both/1': { flow: 'through' } }, { through });
     await serving.infer({ model: 'both', inputs: rows([1, 1]) });
+    const { requests } = serving.statistics()['risk/1']!;
     const caller = new AbortController();
     const given = serving.infer({ model: 'both', inputs: rows([5, 0]), signal: caller.signal });
-    setTimeout(() => caller.abort(), 20);
+    await expect.poll(() => serving.statistics()['risk/1']!.requests).toBe(requests + 1);
+    caller.abort();
     await expect(given).rejects.toMatchObject({ code: 'serving.canceled' });
     await expect.poll(() => serving.statistics()['risk/1']!.errors).toBe(1);
   });

@@ -1,4 +1,5 @@
 import { afterEach } from 'vitest';
+import { createEnsembles, inferPort } from '../src/app/stations/ensembles.ts';
 import { canonicalize, digestOf } from '../src/kernel/canonical.ts';
 import { AiosError } from '../src/kernel/errors.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
@@ -14,7 +15,6 @@ import {
   type Serving,
   type ServingDependencies,
 } from '../src/serving/traffic/serving.ts';
-import { createEnsembles, inferPort } from '../src/stations-ensembles.ts';
 import { decidePrimitive } from '../src/workflow/catalog/decide.ts';
 import { featuresPrimitive } from '../src/workflow/catalog/features.ts';
 import { inferPrimitive } from '../src/workflow/catalog/infer.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { credentials, Metadata, makeClientConstructor } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newSecret } from '../src/access/key-format.ts';
-import type { App } from '../src/app.ts';
+import type { App } from '../src/app/app.ts';
 import { loadGrpcServices } from '../src/serving/protocol/grpc-services.ts';
 import { type OpenedApp, openApp } from './app-under-test.ts';
 

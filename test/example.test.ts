@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { kindsOf } from '../src/app/stations/stations.ts';
 import { readProject } from '../src/cli/projects.ts';
 import { Contracts } from '../src/contracts/contracts.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
-import { kindsOf } from '../src/stations.ts';
 import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
 import { planProject } from '../src/store/project.ts';
 import { warningsOf } from '../src/store/project-warnings.ts';

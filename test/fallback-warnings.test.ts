@@ -80,7 +80,7 @@ describe('fallback chains that could not answer', () => {
     expect(refused).toMatchObject({ code: 1, said: expect.stringContaining('models.signature_changed') });
     expect(refused.said).toContain('--force');
     const forced = await aios('models', 'promote', 'risk', '2', '--force');
-    expect(forced).toMatchObject({ code: 0, said: expect.stringContaining('means version 2 now') });
+    expect(forced).toMatchObject({ code: 0, said: expect.stringContaining('now points at version 2') });
     const back =
       'champion of risk (version 2) falls back to risk/1, which does not take its calls or answer as it does: /inputs/features: callers send another form (found FP32 [-1, 3]; expected FP32 [-1, 2])';
     expect(forced.warned).toEqual([

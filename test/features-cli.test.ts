@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { App } from '../src/app.ts';
+import type { App } from '../src/app/app.ts';
 import { DuckDb } from '../src/features/offline/duckdb.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import type { TestDatabase } from '../src/testing/database.ts';
@@ -157,7 +157,7 @@ fullFeatureNames: true`;
     await app.apply(Object.entries(project).map(([path, text]) => ({ path, bytes: encoder.encode(text) })));
     expect((await aios('online', 'thrice', 'customer=c7')).said).toMatch(/thrice +1\.5\n/);
     expect((await aios('online', 'thrice', '[{"customer":"c7"},{"customer":"c8"}]')).said).toContain(
-      'thrice.ts: thrice: one is too much (row 2 of 2).',
+      'Row 2: thrice.ts: thrice: one is too much.',
     );
     const now = new Date(Date.now() + 1_000).toISOString();
     const spine = await file('thrice.csv', `customer,timestamp\nc7,${now}\nnone,${now}\n`);

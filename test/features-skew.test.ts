@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EventConsumers } from '../src/events/consumers.ts';
 import { EventLog } from '../src/events/log.ts';
 import { eventMigrations } from '../src/events/migrations.ts';
+import { logBegin } from '../src/events/retention/log-begin.ts';
 import { CachedOnlineStore } from '../src/features/cached-online-store.ts';
 import { entityKind, featureServiceKind, featureViewKind } from '../src/features/definitions.ts';
 import { FeatureStore } from '../src/features/feature-store.ts';
@@ -76,6 +77,7 @@ describe('features over the log as it is', () => {
       definitions,
       group: 'features',
       readLog: (partition, offset, count) => log.read(partition, offset, count),
+      logBegin,
     });
     const progress = consumers.add({ group: 'features', handle: (batch, tx) => store.handle(batch, tx) });
     const store: FeatureStore = new FeatureStore({

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
+import { type App, createApp } from '../src/app/app.ts';
 import { PARTITIONS } from '../src/events/partitions.ts';
 import { resetGroup } from '../src/events/replay/replay-store.ts';
 import type { CloudEvent } from '../src/kernel/cloudevent.ts';

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { App } from '../src/app.ts';
+import type { App } from '../src/app/app.ts';
 import type { TestDatabase } from '../src/testing/database.ts';
 import { type OpenedApp, openApp } from './app-under-test.ts';
 import { runCommand } from './command-line.ts';

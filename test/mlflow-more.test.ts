@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { App } from '../src/app.ts';
+import type { App } from '../src/app/app.ts';
 import type { TestDatabase } from '../src/testing/database.ts';
 import { pythonEnvironment, runPython } from '../src/testing/python.ts';
 import { type OpenedApp, openApp } from './app-under-test.ts';

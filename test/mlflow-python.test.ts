@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { App } from '../src/app.ts';
+import type { App } from '../src/app/app.ts';
 import { pythonEnvironment, runPython } from '../src/testing/python.ts';
 import { type OpenedApp, openApp } from './app-under-test.ts';
 
@@ -118,6 +118,7 @@ describe.skipIf(!python)(
         param: 'INVALID_PARAMETER_VALUE',
         model: 'RESOURCE_DOES_NOT_EXIST',
         version: 'RESOURCE_DOES_NOT_EXIST',
+        aliases: ['INVALID_PARAMETER_VALUE', 'INVALID_PARAMETER_VALUE'],
       });
     });
 

@@ -1,6 +1,6 @@
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, vi } from 'vitest';
-import type { App } from '../src/app.ts';
+import type { App } from '../src/app/app.ts';
 import type { Json, JsonObject } from '../src/kernel/json.ts';
 import { OpenAiServer } from '../src/testing/openai-server.ts';
 import { openApp } from './app-under-test.ts';

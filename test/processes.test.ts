@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { freePort, type Product, startProduct, temporaryFolder } from '../bench/product.ts';
 
+const WAIT = { timeout: 30_000, interval: 200 };
 const contract = (type: string) => `
 name: ${type}
 version: 1.0.0
@@ -169,13 +170,13 @@ describe('several processes over one database', () => {
       await publish('counted', [id]);
       await sleep(15);
     }
-    await vi.waitFor(() => expect(outside.times('/counted')).toBe(60), { timeout: 20_000 });
+    await vi.waitFor(() => expect(outside.times('/counted')).toBe(60), WAIT);
     await vi.waitFor(async () => {
       const counts = await Promise.all([...workers, api].map((each) => ended(each, 'counting')));
       expect(counts[0]! + counts[1]!).toBe(60);
       expect(Math.min(counts[0]!, counts[1]!)).toBeGreaterThan(0);
       expect(counts[2]).toBe(0);
-    });
+    }, WAIT);
     const steps = `[ { a: ${call('/newer')} } ]`;
     await apply({
       'workflows/counting.yaml': flow(
@@ -189,17 +190,19 @@ describe('several processes over one database', () => {
       'counted',
       Array.from({ length: 10 }, (_, i) => `newer-${i}`),
     );
-    await vi.waitFor(() => expect(outside.times('/newer')).toBe(10), { timeout: 10_000 });
+    await vi.waitFor(() => expect(outside.times('/newer')).toBe(10), WAIT);
     expect(outside.times('/counted')).toBe(60);
   });
 
   it('an event and a cancellation reach a run that another process holds; one key is one run', async () => {
     outside.shut();
     const { id } = await start('hears');
-    await vi.waitFor(() => expect(outside.times('/slow')).toBe(1), { timeout: 10_000 });
-    await sleep(300); // its subscription is committed
-    await publish('ping', ['ping-1']);
-    await vi.waitFor(() => expect(outside.times('/heard')).toBe(1), { timeout: 5_000 });
+    await vi.waitFor(() => expect(outside.times('/slow')).toBe(1), WAIT);
+    let pings = 0;
+    await vi.waitFor(async () => {
+      await publish('ping', [`ping-${pings++}`]); // none is kept for it before its subscription is committed
+      expect(outside.times('/heard')).toBe(1);
+    }, WAIT);
     const twice = [start('slow', '2s', 'key'), start('slow', '2s', 'key')];
     await api.client.request('POST', `/api/v1/runs/${id}/cancel`);
     await reaches(id, 'canceled');
@@ -213,7 +216,7 @@ describe('several processes over one database', () => {
     outside.shut();
     const runs = [];
     for (let i = 0; i < 8; i++) runs.push(await start('queued'));
-    await vi.waitFor(() => expect(outside.times('/slow')).toBe(3), { timeout: 10_000 });
+    await vi.waitFor(() => expect(outside.times('/slow')).toBe(3), WAIT);
     await sleep(500);
     expect(outside.times('/slow')).toBe(3);
     const figures = async () =>
@@ -223,7 +226,7 @@ describe('several processes over one database', () => {
     expect(await figures()).toMatchObject([{ name: 'narrow', pending: 5, admitted: 3 }]);
     await workers.shift()!.kill();
     // Its lease runs out; the other takes its runs over with their slots: the effects under way are made again, under the same keys.
-    await vi.waitFor(() => expect(outside.times('/slow')).toBeGreaterThan(3), { timeout: 10_000 });
+    await vi.waitFor(() => expect(outside.times('/slow')).toBeGreaterThan(3), WAIT);
     expect(await figures()).toMatchObject([{ name: 'narrow', pending: 5, admitted: 3 }]);
     outside.letGo();
     for (const { id } of runs) await reaches(id, 'completed');

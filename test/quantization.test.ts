@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { App } from '../src/app.ts';
+import type { App } from '../src/app/app.ts';
 import { runCli } from '../src/cli/program.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
 import { constant, numbers } from '../src/models/quantization/quantize-under-test.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newSecret } from '../src/access/key-format.ts';
-import type { App } from '../src/app.ts';
+import type { App } from '../src/app/app.ts';
 import { logisticModel } from '../src/testing/onnx.ts';
 import { type OpenedApp, openApp } from './app-under-test.ts';
 

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Ground } from '../src/app/stations/ground.ts';
+import { createRollouts } from '../src/app/stations/rollouts.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import type { AuditLog } from '../src/ledger/audit.ts';
@@ -10,10 +12,8 @@ import type { Runtime } from '../src/serving/runtimes/runtime.ts';
 import type { TensorSpec } from '../src/serving/tensors/tensor.ts';
 import { RolloutRouter } from '../src/serving/traffic/rollout-router.ts';
 import { createServing, type Serving } from '../src/serving/traffic/serving.ts';
-import type { Ground } from '../src/stations.ts';
-import { createRollouts } from '../src/stations-rollouts.ts';
 import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
-import { type Lane, write } from '../src/store/group-commit.ts';
+import { type Lane, write } from '../src/store/lane.ts';
 import { Troubles } from '../src/telemetry/troubles.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
 

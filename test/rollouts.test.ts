@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
+import { type App, createApp } from '../src/app/app.ts';
 import { runCli } from '../src/cli/program.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { sideOf } from '../src/serving/traffic/rollout-split.ts';

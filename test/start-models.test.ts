@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { createApp } from '../src/app.ts';
+import { createApp } from '../src/app/app.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { createTestDatabase } from '../src/testing/database.ts';
 import { logisticModel } from '../src/testing/onnx.ts';

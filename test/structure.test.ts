@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
+  COMPOSITION,
   checkStructure,
   DIRECTION,
   FILE_LINES_MAX,
@@ -38,7 +39,7 @@ describe('the structure of the repository', () => {
     const names = (cell: string) =>
       cell
         .replace(/\(.*\)/, '')
-        .replace('stations', STATIONS.join(', '))
+        .replace(/(?<!\/)stations/, STATIONS.join(', '))
         .split(',')
         .map((name) => name.trim());
     const shown = Object.fromEntries(
@@ -46,7 +47,8 @@ describe('the structure of the repository', () => {
         names(modules).map((module) => [module, names(imports).filter((name) => name !== 'nothing')]),
       ),
     );
-    expect(shown.app).toEqual(['everything']);
+    for (const room of Object.keys(COMPOSITION))
+      expect([room, shown[room]]).toEqual([room, ['everything above']]);
     for (const [module, imports] of Object.entries(DIRECTION)) {
       expect([module, [...(shown[module] ?? ['missing'])].sort()]).toEqual([module, [...imports].sort()]);
     }
@@ -70,8 +72,23 @@ describe('the structure of the repository', () => {
     ],
     [
       'a module that imports the composition root',
-      { 'src/api/a.ts': "import { app } from '../app.ts';" },
-      'imports the composition root',
+      { 'src/api/a.ts': "import { app } from '../app/app.ts';" },
+      'api must not import app',
+    ],
+    [
+      'a module that imports a station as the composition root puts it together',
+      { 'src/tasks/a.ts': "import { people } from '../app/stations/people.ts';" },
+      'tasks must not import app/stations',
+    ],
+    [
+      'a module that imports the process',
+      { 'src/app/a.ts': "import { main } from '../main.ts';" },
+      'imports the process, src/main.ts',
+    ],
+    [
+      'a composition root with a circle in it',
+      { 'src/app/stations/a.ts': "import { app } from '../app.ts';" },
+      'app/stations must not import app',
     ],
     [
       'a cycle between folders, type imports included',
@@ -80,6 +97,14 @@ describe('the structure of the repository', () => {
         'src/events/b.ts': "import type { A } from '../store/a.ts';",
       },
       'import cycle between folders: store → events → store',
+    ],
+    [
+      'files of one folder that load each other',
+      {
+        'src/store/a.ts': "import { b } from './b.ts';",
+        'src/store/b.ts': "export { a } from './a.ts';",
+      },
+      'files that load each other: src/store/a.ts → src/store/b.ts → src/store/a.ts',
     ],
     [
       'a file that is too long',
@@ -100,5 +125,13 @@ describe('the structure of the repository', () => {
   ])('would not hold with %s', (_, files, fault) => {
     const sources = Object.entries(files as Record<string, string>).map(([path, text]) => ({ path, text }));
     expect(checkStructure(sources).join('\n')).toContain(fault);
+  });
+
+  it('lets two files of a folder know each other by their types', () => {
+    const sources = [
+      { path: 'src/store/a.ts', text: "import { type B, b } from './b.ts';" },
+      { path: 'src/store/b.ts', text: "import type { A } from './a.ts';" },
+    ];
+    expect(checkStructure(sources)).toEqual([]);
   });
 });

@@ -63,20 +63,14 @@ export const DIRECTION: Record<string, readonly string[]> = {
   cli: ['kernel', 'client'],
   testing: GROUND,
 };
-/** The composition root and the process may import everything. */
-const ROOT_FILES = [
-  'src/app.ts',
-  'src/doors.ts',
-  'src/stations.ts',
-  'src/stations-chat.ts',
-  'src/stations-events.ts',
-  'src/stations-contracts.ts',
-  'src/stations-quality.ts',
-  'src/stations-runtimes.ts',
-  'src/begin.ts',
-  'src/people.ts',
-  'src/main.ts',
-];
+const MODULES = Object.keys(DIRECTION);
+/** The composition root, which nothing but the process imports: its rooms, and what they may import. */
+export const COMPOSITION: Record<string, readonly string[]> = {
+  'app/stations': MODULES,
+  app: [...MODULES, 'app/stations'],
+};
+/** `src/main.ts`. */
+const PROCESS = /^src\/[^/]+$/;
 /** Calls to the bare global would go around the egress guard (src/connectors) or the typed client. */
 const FETCH_FOLDERS = ['connectors', 'client'];
 
@@ -88,6 +82,8 @@ export interface SourceFile {
 
 interface Parsed {
   imports: string[];
+  /** Those that are there at run time as soon as this file is: no types, nothing that is loaded later. */
+  loaded: string[];
   functions: { name: string; lines: number; line: number }[];
   fetches: number[];
 }
@@ -96,31 +92,35 @@ interface Parsed {
 export function checkStructure(files: readonly SourceFile[]): string[] {
   const faults: string[] = [];
   const edges = new Map<string, Set<string>>();
+  const loading = new Map<string, Set<string>>();
   for (const { path, text } of files) {
     const lines = text.split('\n').length - 1;
     if (lines > FILE_LINES_MAX) faults.push(`${path}: ${lines} lines, at most ${FILE_LINES_MAX}`);
-    const { imports, functions, fetches } = parse(path, text);
+    const { imports, loaded, functions, fetches } = parse(path, text);
+    loading.set(path, new Set(loaded.flatMap((specifier) => resolveImport(path, specifier) ?? [])));
     for (const { name, lines: length, line } of functions) {
       if (length > FUNCTION_LINES_MAX)
         faults.push(`${path}:${line}: ${name} has ${length} lines, at most ${FUNCTION_LINES_MAX}`);
     }
     const folder = moduleOf(path);
     if (!folder || isTest(path)) continue;
+    const allowed = DIRECTION[folder] ?? COMPOSITION[folder];
     for (const line of FETCH_FOLDERS.includes(folder) ? [] : fetches) {
       faults.push(`${path}:${line}: bare fetch goes around the egress guard; use a connector or the client`);
     }
     for (const target of imports.map((specifier) => resolveImport(path, specifier))) {
       const to = target && moduleOf(target);
-      if (target && ROOT_FILES.includes(target))
-        faults.push(`${path}: imports the composition root ${target}`);
+      if (target && PROCESS.test(target)) faults.push(`${path}: imports the process, ${target}`);
       if (!to || to === folder) continue;
       edges.set(folder, (edges.get(folder) ?? new Set()).add(to));
-      if (!(DIRECTION[folder] ?? []).includes(to)) faults.push(`${path}: ${folder} must not import ${to}`);
+      if (!allowed?.includes(to)) faults.push(`${path}: ${folder} must not import ${to}`);
     }
-    if (!(folder in DIRECTION)) faults.push(`${path}: ${folder} is not in the direction table`);
+    if (!allowed) faults.push(`${path}: ${folder} is not in the direction table`);
   }
   const cycle = findCycle(edges);
   if (cycle) faults.push(`import cycle between folders: ${cycle.join(' → ')}`);
+  const circle = findCycle(loading);
+  if (circle) faults.push(`files that load each other: ${circle.join(' → ')}`);
   return [...new Set(faults)];
 }
 
@@ -130,7 +130,7 @@ function isTest(path: string): boolean {
 }
 
 function moduleOf(path: string): string | undefined {
-  return /^src\/((?:workflow|serving|events\/bridges)\/[^/]+|[^/]+)\//.exec(path)?.[1];
+  return /^src\/((?:app|workflow|serving|events\/bridges)\/[^/]+|[^/]+)\//.exec(path)?.[1];
 }
 
 function resolveImport(from: string, specifier: string): string | undefined {
@@ -148,8 +148,20 @@ function parse(path: string, text: string): Parsed {
       text.slice(entry.moduleRequest.start + 1, entry.moduleRequest.end - 1),
     ),
   ];
+  const loads = (entries: readonly { isType: boolean }[]) =>
+    entries.length === 0 || entries.some(({ isType }) => !isType);
   const parsed: Parsed = {
     imports: specifiers.filter((value) => value !== undefined),
+    loaded: [
+      ...module.staticImports
+        .filter(({ entries }) => loads(entries))
+        .map(({ moduleRequest }) => moduleRequest.value),
+      ...module.staticExports.flatMap(({ entries }) =>
+        entries.flatMap(({ isType, moduleRequest }) =>
+          isType || !moduleRequest ? [] : [moduleRequest.value],
+        ),
+      ),
+    ],
     functions: [],
     fetches: [],
   };

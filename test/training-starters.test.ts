@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import type { App } from '../src/app.ts';
+import type { App } from '../src/app/app.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
 import { type OpenedApp, openApp } from './app-under-test.ts';
 

@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { App } from '../src/app.ts';
+import type { App } from '../src/app/app.ts';
 import { runCli } from '../src/cli/program.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
+import { openTrainingFolder } from '../src/models/training/training-folder.ts';
 import type { TestDatabase } from '../src/testing/database.ts';
 import { type OpenedApp, openApp } from './app-under-test.ts';
 
@@ -146,7 +148,12 @@ describe('the train step', () => {
     [{ steps: 1, mode: 'fail' }, 'logistic', 'training.failed', 'exited with 3: no rows to learn from'],
     [{ steps: 1, mode: 'empty' }, 'logistic', 'training.output_invalid', 'wrote no model.onnx'],
     [{ steps: 1, mode: 'wrong' }, 'logistic', 'training.output_invalid', 'model.json/metrics/auc'],
-    [{ steps: 1, mode: 'hang' }, 'brief', 'training.failed', ' ms and was ended'],
+    [
+      { steps: 1, mode: 'hang' },
+      'brief',
+      'training.failed',
+      'brief did not end within 1000 ms (its timeout) and was ended',
+    ],
     [{ steps: 1 }, 'nowhere', 'training.failed', 'is not on this machine'],
     [{ steps: 1 }, 'forbidden', 'training.not_allowed', 'logistic, brief, nowhere'],
   ])('says why %j of %s gives no version', async (parameters, trainer, code, detail) => {
@@ -245,6 +252,7 @@ describe('the train step', () => {
       const stat = await readFile(`/proc/${left.pid}/stat`, 'utf8');
       const startedTicks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
       const { id } = await app.stations.trainingRuns.create({ by: 'learn' });
+      const files = await openTrainingFolder('run_left/train#1');
       await database.db.query(
         `insert into trainings (key, run_id, step_key, trainer, training_run, host, process, started_at)
        values ('run_left/train#1', 'run_left', 'train', 'logistic', $1, $2, $3, now())`,
@@ -266,6 +274,7 @@ describe('the train step', () => {
       });
       expect(await gone).toBe('SIGKILL');
       expect((await app.stations.trainingRuns.get(id)).status).toBe('KILLED');
+      expect(existsSync(files)).toBe(false);
       expect(output).toMatchObject({ model: null, metrics: { auc: 0.9 } });
     },
   );

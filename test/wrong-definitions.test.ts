@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { kindsOf } from '../src/app/stations/stations.ts';
 import { Contracts } from '../src/contracts/contracts.ts';
 import { AiosError, describeIssue } from '../src/kernel/errors.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
-import { kindsOf } from '../src/stations.ts';
 import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
 import { planProject } from '../src/store/project.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
@@ -55,7 +55,7 @@ const WRONG: [what: string, path: string, text: string, told: RegExp][] = [
     'words for a duration',
     'workflows/x.yaml',
     flow('{ wait: 5 minutes }'),
-    /“5 minutes” is not a duration, as PT5M, 5m and P1D are/,
+    /“5 minutes” is not a duration such as PT5M, 5m or P1D/,
   ],
   [
     'a name with an underscore',

@@ -1,3 +1,4 @@
+import { NotSupported } from './check.ts';
 import type { Target } from './target.ts';
 
 /** One thing that a server must do, or may do when it says that it does. */
@@ -19,14 +20,6 @@ export interface Outcome {
   readonly title: string;
   readonly outcome: 'pass' | 'fail' | 'not supported';
   readonly detail?: string;
-}
-
-/** The server may leave it out, and does. */
-export class NotSupported extends Error {}
-
-/** @example check(status === 200, `the status is ${status}`) */
-export function check(condition: boolean, otherwise: string): asserts condition {
-  if (!condition) throw new Error(otherwise);
 }
 
 /** Runs the cases one after the other: what one does to the server must not meet another. */

@@ -1,4 +1,5 @@
-import { type Case, check, NotSupported } from './case.ts';
+import type { Case } from './case.ts';
+import { check, NotSupported } from './check.ts';
 import { close } from './rest-infer.ts';
 import { checkError } from './rest-server.ts';
 import { type InferOptions, outputsOf, type Response, type Target } from './target.ts';

@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
-import { type Case, check, NotSupported } from './case.ts';
+import type { Case } from './case.ts';
+import { check, NotSupported } from './check.ts';
 import { checkError } from './rest-server.ts';
 import { type Answer, outputsOf, type Target } from './target.ts';
 

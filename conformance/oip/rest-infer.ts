@@ -1,4 +1,5 @@
-import { type Case, check, NotSupported } from './case.ts';
+import type { Case } from './case.ts';
+import { check, NotSupported } from './check.ts';
 import { checkError } from './rest-server.ts';
 import { outputsOf, type Target } from './target.ts';
 import { countOf, type Tensor } from './tensors.ts';

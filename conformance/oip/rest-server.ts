@@ -1,4 +1,5 @@
-import { type Case, check } from './case.ts';
+import type { Case } from './case.ts';
+import { check } from './check.ts';
 import type { Response } from './target.ts';
 import { DATATYPES } from './tensors.ts';
 

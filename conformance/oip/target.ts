@@ -1,4 +1,4 @@
-import { check, NotSupported } from './case.ts';
+import { check, NotSupported } from './check.ts';
 import { countOf, fromBytes, type Tensor, type TensorMetadata, tensorFor, toBytes } from './tensors.ts';
 
 export interface TargetOptions {

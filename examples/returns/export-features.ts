@@ -5,7 +5,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createApp } from '../../src/app.ts';
+import { createApp } from '../../src/app/app.ts';
 import { readProject } from '../../src/cli/projects.ts';
 import { croissant, datasheet } from '../../src/features/datasets/told.ts';
 import { ManualClock } from '../../src/kernel/clock.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import type { App } from '../../src/app.ts';
+import type { App } from '../../src/app/app.ts';
 import type { JsonObject } from '../../src/kernel/json.ts';
 import type { TestDatabase } from '../../src/testing/database.ts';
 import { openExample } from './example-under-test.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { App } from '../../src/app.ts';
+import type { App } from '../../src/app/app.ts';
 import type { AiosClient } from '../../src/client/client.ts';
 import type { ManualClock } from '../../src/kernel/clock.ts';
 import type { CloudEvent } from '../../src/kernel/cloudevent.ts';

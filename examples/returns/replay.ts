@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type App, createApp } from '../../src/app.ts';
+import { type App, createApp } from '../../src/app/app.ts';
 import { readProject } from '../../src/cli/projects.ts';
 import { AiosClient } from '../../src/client/client.ts';
 import { ManualClock } from '../../src/kernel/clock.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Lane, write } from '../store/group-commit.ts';
+import { type Lane, write } from '../store/lane.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { Access, sessionCookie } from './access.ts';
 import { checkBrowser } from './browser-guard.ts';

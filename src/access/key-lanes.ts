@@ -1,5 +1,5 @@
 import { AiosError } from '../kernel/errors.ts';
-import { type Lane, Refused } from '../store/group-commit.ts';
+import { type Lane, Refused } from '../store/lane.ts';
 import { columns } from '../store/rows.ts';
 
 export interface NewKey {

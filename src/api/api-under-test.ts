@@ -2,6 +2,9 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { Access } from '../access/access.ts';
 import { accessMigrations } from '../access/migrations.ts';
+import { BRIDGE_KIND } from '../app/stations/bridges.ts';
+import { createContracts } from '../app/stations/contracts.ts';
+import { createQuality } from '../app/stations/quality.ts';
 import { connectorKind } from '../connectors/connector-kind.ts';
 import { contractMigrations } from '../contracts/migrations.ts';
 import { EventConsumers } from '../events/consumers.ts';
@@ -19,9 +22,6 @@ import { Lineage } from '../ledger/lineage.ts';
 import { ledgerMigrations } from '../ledger/migrations.ts';
 import { Sequencer } from '../ledger/sequencer.ts';
 import { SubjectKeys } from '../ledger/subject-keys.ts';
-import { BRIDGE_KIND } from '../stations-bridges.ts';
-import { createContracts } from '../stations-contracts.ts';
-import { createQuality } from '../stations-quality.ts';
 import type { Database } from '../store/database.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import type { Committer } from '../store/group-commit.ts';
@@ -250,7 +250,7 @@ function assemble({ db, commit, limits }: Store) {
   consumers.add({
     group: START_GROUP,
     types: () => engine.startTypes(),
-    handle: (events, tx) => engine.startFromEvents(events, tx),
+    handle: (events, tx, onRollback) => engine.startFromEvents(events, tx, { onRollback }),
   });
   const outlets = eventOutletsUnderTest({
     ...{ db, commit, log, consumers, limits, engine, auditLog: audit, definitions },

@@ -25,17 +25,17 @@ describe('the API', () => {
         'End the session',
         'Metrics in the text format of Prometheus',
         'Server metadata',
-        'The names of keys by their ids, revoked ones too',
+        'The caller and their permissions',
+        'The names of keys by id, including revoked ones',
         'The version of MLflow whose API is answered',
         'Turn an API key into a session of the console',
         'Turn the one-time token of a login link into a session of the console',
-        'What an error means and the way forward; `type` of a problem is this address',
+        'What an error means and how to resolve it; the `type` of a problem is this address',
         'What this server can do beyond the rest of the API (MLflow)',
         'Whether the inference server is live',
         'Whether the inference server is ready',
         'Whether the process is alive',
-        'Whether traffic may come; 503 with the reason when not',
-        'Who calls, and what they may do',
+        'Whether the process is ready for traffic; 503 with the reason if not',
       ]);
     });
 

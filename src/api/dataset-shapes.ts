@@ -34,8 +34,10 @@ export const BuildShape = Type.Object({
   ...LEASED_PASS,
   dataset: Type.String(),
   definitionVersion: Type.Integer(),
-  version: Type.Optional(Type.Integer({ description: 'What it made, or the version of that content' })),
-  isNew: Type.Optional(Type.Boolean({ description: 'false: the content was a version already' })),
+  version: Type.Optional(
+    Type.Integer({ description: 'The version that was built, or the existing one with the same content' }),
+  ),
+  isNew: Type.Optional(Type.Boolean({ description: 'false: a version with this content already existed' })),
 });
 
 /** A build, with the version once it is there. */

@@ -109,14 +109,16 @@ describe('producers of events before a database that stands still', () => {
     await blocker.connect();
     await blocker.query('begin');
     await blocker.query('select from event_head for update');
+    const taken = vi.spyOn(Intake.prototype, 'take');
     const held = Array.from({ length: 49 }, (_, n) => post(`h${n}`));
-    await sleep(200);
+    await expect.poll(() => taken.mock.results).toHaveLength(49);
     const client = new AiosClient({ baseUrl: url, key: api.keys.operator, retriesMax: 20 });
     const sent = client.request('POST', '/api/v1/events', {
       headers: { 'content-type': 'application/cloudevents+json' },
       body: { ...returnRequested('patient'), data: { amount: 1, note: 'x'.repeat(20_000) } },
     });
-    await sleep(200);
+    await expect.poll(() => taken.mock.results.some(({ type }) => type === 'throw')).toBe(true); // it is told to wait
+    taken.mockRestore();
     await blocker.query('rollback');
     await blocker.end();
     expect(await sent).toMatchObject({ accepted: 1 });

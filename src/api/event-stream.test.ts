@@ -146,3 +146,30 @@ describe('the log as server-sent events', () => {
     expect((await api.request({ url: '/api/v1/events/stream' })).statusCode).toBe(401);
   });
 });
+
+describe('a server that stops', () => {
+  const { api, database } = openedApi();
+
+  it('ends the streams whose requests were under way when it began to', async () => {
+    const url = await api.server.listen({ host: '127.0.0.1', port: 0 });
+    const headers = { authorization: `Bearer ${api.keys.viewer}` };
+    const open = () => fetch(`${url}/api/v1/events/stream`, { headers });
+    const standing = await open();
+    const [held, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const holding = database.db.transaction(async (tx) => {
+      await tx.query('lock table event_head in access exclusive mode');
+      held.resolve();
+      await free.promise;
+    });
+    await held.promise;
+    const opening = open();
+    const waits = `select from pg_locks where not granted and relation = 'event_head'::regclass`;
+    while ((await database.db.query(waits)).length === 0) await sleep(5);
+    const closing = api.server.close();
+    expect(await standing.text()).toBe('retry: 2000\n\n'); // it has begun to
+    free.resolve();
+    await holding;
+    expect(await (await opening).text()).toBe('retry: 2000\n\n');
+    await closing;
+  });
+});

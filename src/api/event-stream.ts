@@ -32,6 +32,7 @@ export class StreamGate {
   readonly #max: number;
   readonly #access: AccessPort;
   readonly #open = new Set<{ close(): void }>();
+  #isClosed = false;
 
   constructor({ streamsMax, streamHeartbeatMs }: Limits, access: AccessPort) {
     this.heartbeatMs = streamHeartbeatMs;
@@ -48,8 +49,10 @@ export class StreamGate {
       });
   }
 
+  /** One whose request was still under way when the server began to stop is ended, too: its reader comes again. */
   add(stream: { close(): void }): void {
     this.#open.add(stream);
+    if (this.#isClosed) stream.close();
   }
 
   delete(stream: { close(): void }): void {
@@ -58,6 +61,7 @@ export class StreamGate {
 
   /** A server that stops would wait for its streams. */
   close(): void {
+    this.#isClosed = true;
     for (const stream of [...this.#open]) stream.close();
   }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { createBridges } from '../app/stations/bridges.ts';
 import { Outgoing } from '../connectors/outgoing.ts';
 import { connectorVariables } from '../connectors/secrets.ts';
 import type { Contracts } from '../contracts/contracts.ts';
@@ -12,7 +13,6 @@ import { Webhooks } from '../events/webhooks/webhooks.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { AuditLog } from '../ledger/audit.ts';
-import { createBridges } from '../stations-bridges.ts';
 import type { Database } from '../store/database.ts';
 import type { Definitions } from '../store/definitions.ts';
 import type { Committer } from '../store/group-commit.ts';
@@ -33,7 +33,7 @@ interface Modules {
   quarantine: Quarantine;
 }
 
-/** What gives events out, as `stations-events.ts` puts it together. */
+/** What gives events out, as `app/stations/events.ts` puts it together. */
 export function eventOutletsUnderTest({ engine, auditLog, ...modules }: Modules) {
   const replays = new Replays({
     ...modules,
@@ -42,7 +42,7 @@ export function eventOutletsUnderTest({ engine, auditLog, ...modules }: Modules)
     workflows: {
       require: (workflow) => void engine.isQueued(workflow),
       room: () => engine.room(),
-      start: (events, tx, into) => engine.startFromEvents(events, tx, into),
+      start: (events, tx, options) => engine.startFromEvents(events, tx, options),
     },
     onError: () => {},
   });

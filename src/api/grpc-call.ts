@@ -2,7 +2,7 @@ import type { Metadata, ServerUnaryCall, status as Status, sendUnaryData } from 
 import { AiosError, toAiosError } from '../kernel/errors.ts';
 import { valueFault } from '../store/value-fault.ts';
 import type { Status as GrpcStatus } from './grpc-admission.ts';
-import { GrpcHead, headOf } from './grpc-head.ts';
+import { GrpcHead, headOf, type ReadMetadata } from './grpc-head.ts';
 import { endSpan, parentOf, recordsSpans, withSpan } from './grpc-tracing.ts';
 import { type OnFault, quotaOf, retryAfterSeconds } from './problems.ts';
 import { REQUEST_ID } from './request-id.ts';
@@ -37,9 +37,6 @@ export interface GrpcLibrary {
   readonly Metadata: typeof Metadata;
   readonly status: typeof Status;
 }
-
-/** What is read of the metadata of a call. */
-export type ReadMetadata = Pick<Metadata, 'get' | 'getMap'>;
 
 /** An error as a status. */
 export interface GrpcFault {

@@ -175,14 +175,16 @@ describe('the gRPC door', () => {
   it('takes the deadline and the end of a call to the queue', async () => {
     const hanging = { ...good, model_name: 'never' };
     const before = door.serving.statistics()['never/3']?.errors ?? 0;
-    await expect(infer(hanging, keyOf(), { deadline: Date.now() + 150 })).rejects.toMatchObject({
+    await expect(infer(hanging, keyOf(), { deadline: Date.now() + 1_000 })).rejects.toMatchObject({
       code: status.DEADLINE_EXCEEDED,
     });
-    const canceled = new Promise((done) => {
-      const running = door.start('ModelInfer', hanging, done);
-      setTimeout(() => running.cancel(), 100);
-    });
-    expect(await canceled).toMatchObject({ code: status.CANCELLED });
+    const reached = () => door.serving.statistics()['never/3']!.requests;
+    const had = reached();
+    const canceled = Promise.withResolvers<unknown>();
+    const running = door.start('ModelInfer', hanging, canceled.resolve);
+    await expect.poll(reached).toBe(had + 1);
+    running.cancel();
+    expect(await canceled.promise).toMatchObject({ code: status.CANCELLED });
     await expect.poll(() => door.serving.statistics()['never/3']?.errors).toBeGreaterThanOrEqual(before + 2); // both left the queue, whatever became of their callers
     await expect(
       infer({ ...hanging, parameters: { timeout: { int64_param: 50_000 } } }),

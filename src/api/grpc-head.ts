@@ -1,6 +1,5 @@
 import type { Metadata } from '@grpc/grpc-js';
 import type { Quota } from '../kernel/quota.ts';
-import type { ReadMetadata } from './grpc-call.ts';
 import { quotaHeaders } from './quota-headers.ts';
 import { newRequestId, REQUEST_ID, takenRequestId } from './request-id.ts';
 
@@ -45,3 +44,6 @@ export function headOf(metadata: Metadata, charsMax: number): GrpcHead {
   }
   return head;
 }
+
+/** What is read of the metadata of a call. */
+export type ReadMetadata = Pick<Metadata, 'get' | 'getMap'>;

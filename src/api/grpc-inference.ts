@@ -11,7 +11,8 @@ import type {
 import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { messagesOf } from './grpc-admission.ts';
-import type { GrpcCalls, ReadMetadata } from './grpc-call.ts';
+import type { GrpcCalls } from './grpc-call.ts';
+import type { ReadMetadata } from './grpc-head.ts';
 import { answerInOrder, type InferenceCall, type StreamAnswer, StreamPlaces } from './grpc-stream.ts';
 import { endSpan, parentOf, withSpan } from './grpc-tracing.ts';
 import { quotaHeaders } from './quota-headers.ts';

@@ -4,8 +4,8 @@ import type { ModelInferRequest, ModelInferResponse } from '../serving/protocol/
 import type { GrpcMethod } from '../serving/protocol/grpc-services.ts';
 import { sampleAhead } from '../telemetry/sampling.ts';
 import type { BodyIntake } from './body-intake.ts';
-import type { GrpcCalls, GrpcFault, ReadMetadata } from './grpc-call.ts';
-import type { GrpcHead } from './grpc-head.ts';
+import type { GrpcCalls, GrpcFault } from './grpc-call.ts';
+import type { GrpcHead, ReadMetadata } from './grpc-head.ts';
 import { GIVEN_UP, type GrpcInference } from './grpc-inference.ts';
 import { GrpcMessages } from './grpc-messages.ts';
 import { endSpan, withSpan } from './grpc-tracing.ts';

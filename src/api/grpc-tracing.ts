@@ -11,7 +11,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { sampleAhead } from '../telemetry/sampling.ts';
-import type { ReadMetadata } from './grpc-call.ts';
+import type { ReadMetadata } from './grpc-head.ts';
 
 const tracer = trace.getTracer('aios.api');
 const METADATA: TextMapGetter<ReadMetadata> = {

@@ -7,7 +7,7 @@ import type { AuditRecord } from '../ledger/audit.ts';
 import { createFunctionRuntime, type FunctionModel } from '../serving/runtimes/function-runtime.ts';
 import { DATATYPES, type Datatype, elementOf, type Tensor } from '../serving/tensors/tensor.ts';
 import { createServing, type ServedModel, type Serving } from '../serving/traffic/serving.ts';
-import type { Write } from '../store/group-commit.ts';
+import type { Write } from '../store/lane.ts';
 import { openGrpcDoor } from './grpc-door.ts';
 import type { GrpcTls } from './grpc-settings.ts';
 import type { AccessPort, Caller } from './routes.ts';

@@ -19,7 +19,7 @@ export const LEASED_PASS = {
   ...PASS,
   status: Type.String({ enum: ['running', 'done', 'failed', 'canceled'] }),
   rows: Type.Integer({ description: 'Rows so far' }),
-  total: Type.Optional(Type.Integer({ description: 'All there are, once they are counted' })),
+  total: Type.Optional(Type.Integer({ description: 'Rows in total, once they are counted' })),
   canceledBy: Type.Optional(Type.String()),
 };
 

@@ -20,17 +20,18 @@ describe('a request that does not fit', () => {
   });
 
   it('is answered with a type that leads to what its code means, for programs and for people', async () => {
-    const { type, code, title, hint } = (
+    const { type, code, title, hint, hintInConsole } = (
       await api.request({ url: '/api/v1/tasks/tsk_none', role: 'admin' })
     ).json();
     const row = await api.server.inject({ url: type }); // whoever has a problem in hand, without a key
     expect(row.json()).toEqual({
-      ...{ type, code, title, hint, status: 404, retryable: false },
+      ...{ type, code, title, hint, hintInConsole, status: 404, retryable: false },
       docs: 'docs/tasks.md',
     });
     const page = await api.server.inject({ url: type, headers: { accept: 'text/html,*/*' } });
     expect(page.headers['content-type']).toBe('text/html; charset=utf-8');
     expect(page.payload).toContain(`<h1>${title}</h1>`);
+    expect(page.payload).toContain(`<dt>In the console</dt><dd>${hintInConsole}</dd>`);
     expect((await api.server.inject({ url: '/errors/tasks.unknwon' })).json()).toMatchObject({
       code: 'request.not_found',
       detail: 'There is no error “tasks.unknwon”; did you mean tasks.unknown?',

@@ -85,7 +85,7 @@ export function noRoute({
     return new AiosError('experiments.no_traces', { detail: `${method} ${url} is not a route.` });
   const allow = server.allowedMethods.of(url);
   if (allow.length > 0) {
-    const detail = `${method} is not what ${url} takes: it takes ${allow.join(', ')}.`;
+    const detail = `${url} does not support ${method}, only ${allow.join(', ')}.`;
     return new AiosError('request.method', { detail, extensions: { allow } });
   }
   const detail = `${method} ${url} is not a route.${isOpenAiPath(url) ? ` ${OPENAI_ROUTES}` : ''}`;

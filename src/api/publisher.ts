@@ -4,7 +4,8 @@ import { Intake } from '../events/intake.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { type CloudEvent, postedBy } from '../kernel/cloudevent.ts';
-import { AiosError, toAiosError } from '../kernel/errors.ts';
+import { AiosError, type Problem, toAiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { traced } from './tracing.ts';
 
@@ -23,7 +24,7 @@ export interface PublisherDependencies {
 export interface Published {
   accepted: number;
   duplicates: number;
-  rejected: { index: number; problem: unknown }[];
+  rejected: { index: number; problem: Problem }[];
   /** Left out when there are none. */
   quarantined?: number;
 }
@@ -74,7 +75,7 @@ export class Publisher {
 
   async #batch(parsed: readonly Parsed[]): Promise<Published> {
     const { check, log, quarantine } = this.#dependencies;
-    const rejected: { index: number; problem: unknown }[] = [];
+    const rejected: Published['rejected'] = [];
     const events: CloudEvent[] = [];
     const apart: Apart[] = [];
     const indexes: number[] = [];
@@ -86,29 +87,42 @@ export class Publisher {
     }
     await quarantine.keep(apart);
     let duplicates = 0;
-    const faults: AiosError[] = [];
+    const later: AiosError[] = [];
     for (const [position, outcome] of (await log.append(events)).entries()) {
       if (outcome.status === 'rejected') {
         const fault = toAiosError(outcome.reason);
-        faults.push(fault);
-        rejected.push({ index: indexes[position]!, problem: fault.toProblem() });
+        if (isForLater(fault)) later.push(fault);
+        else rejected.push({ index: indexes[position]!, problem: fault.toProblem() });
       } else if (outcome.value.duplicate) duplicates++;
     }
-    const isAllLater = faults.length === parsed.length && faults.every(isOverload);
-    if (isAllLater && faults.length > 0) throw alone(faults[0]!);
-    const accepted = parsed.length - rejected.length - duplicates - apart.length;
-    return { accepted, duplicates, rejected, ...(apart.length > 0 ? { quarantined: apart.length } : {}) };
+    const accepted = parsed.length - rejected.length - later.length - duplicates - apart.length;
+    const published = {
+      ...{ accepted, duplicates, rejected },
+      ...(apart.length > 0 ? { quarantined: apart.length } : {}),
+    };
+    if (later.length > 0) throw toBeSentAgain(later, parsed.length, published);
+    return published;
   }
 }
 
-function isOverload({ code }: AiosError): boolean {
-  return code === 'request.overloaded';
+/** What is not about the event: sent again as it is, it may be taken. */
+function isForLater({ status, retryable }: AiosError): boolean {
+  return retryable && (status === 429 || status === 503);
+}
+
+/** Whoever looks at the status alone would lose what was not taken; what was taken is known when it comes again. */
+function toBeSentAgain(later: readonly AiosError[], count: number, published: Published): AiosError {
+  const [{ code, message, extensions }] = later as [AiosError];
+  const detail = `${later.length} of ${count} events were not taken; send the batch again, those that were taken count as duplicates: ${message}`;
+  return new AiosError(code, {
+    detail,
+    extensions: { ...extensions, ...(published as unknown as JsonObject) },
+  });
 }
 
 /** A request with one event, refused, is a refused request: its status says so. What a batch would tell of the event, it tells. */
-function alone(fault: AiosError): AiosError {
-  const { code, detail, issues } = fault.toProblem() as ReturnType<AiosError['toProblem']>;
-  return new AiosError(code, { detail, issues: issues ?? [] });
+function alone({ code, message, issues, extensions }: AiosError): AiosError {
+  return new AiosError(code, { detail: message, issues: [...issues], extensions });
 }
 
 function faultOf(check: PublisherDependencies['check'], event: CloudEvent): AiosError | undefined {

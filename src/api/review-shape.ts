@@ -8,18 +8,18 @@ export const ReviewShape = Type.Object({
   id: Type.String({ description: 'The same for all tasks of a case' }),
   form: Type.String({
     enum: ['single', 'approvals', 'double', 'sample'],
-    description: 'sample: a check of what was answered automatically; no run waits for it',
+    description: 'sample: a check of an automatic answer; no run waits for it',
   }),
   status: Type.String({
     enum: ['waiting', 'adjudicating', 'decided', 'returned', 'expired', 'canceled'],
   }),
   role: Type.String({ enum: ['reviewer', 'adjudicator'] }),
-  round: Type.Integer({ description: 'Counts from 1; what is shown was put right before each further one' }),
-  blind: Type.Boolean({ description: 'Neither the suggestion nor what others answer is shown' }),
-  people: Type.Integer({ description: 'How many are asked' }),
+  round: Type.Integer({ description: 'Counts from 1; the data was corrected before each further round' }),
+  blind: Type.Boolean({ description: 'Neither the suggestion nor the answers of others are shown' }),
+  people: Type.Integer({ description: 'How many people are asked' }),
   answered: Type.Integer({ description: 'How many have answered' }),
   needed: Type.Optional(Type.Integer({ description: 'How many of them must approve' })),
-  amendable: Type.Boolean({ description: 'Whether what is shown may be put right' }),
+  amendable: Type.Boolean({ description: 'Whether the data that is shown may be corrected' }),
   requester: Type.Optional(Type.String()),
   votes: Type.Optional(
     Type.Array(
@@ -33,7 +33,7 @@ export const ReviewShape = Type.Object({
     ),
   ),
   answers: Type.Optional(
-    Type.Array(Type.Unknown(), { description: 'To an adjudicator: the answers that differ' }),
+    Type.Array(Type.Unknown(), { description: 'For an adjudicator: the answers that differ' }),
   ),
   reason: Type.Optional(Type.String({ description: 'How it was decided' })),
 });

@@ -53,7 +53,7 @@ const Key = Type.Object({
   lastUsedAt: Type.Optional(Type.String({ format: 'date-time' })),
   expiresAt: Type.Optional(Type.String({ format: 'date-time' })),
   revokedAt: Type.Optional(Type.String({ format: 'date-time' })),
-  trainingRun: Type.Optional(Type.String({ description: 'the training that it was made for' })),
+  trainingRun: Type.Optional(Type.String({ description: 'the training that it was created for' })),
 });
 const KeysQuery = pageQuery({
   state: Type.Optional(
@@ -76,7 +76,7 @@ const NewKey = Type.Object(
     expiresAt: Type.Optional(
       Type.String({
         format: 'date-time',
-        description: 'until when it is in force; for good when left out',
+        description: 'when it expires; never when left out',
       }),
     ),
   },
@@ -126,7 +126,7 @@ function sessionRoutes(server: FastifyInstance, { access, limits, publicOrigin }
     method: 'POST',
     url: '/api/v1/login-links',
     permission: 'keys.manage',
-    summary: 'A one-time link that logs in to the console as the caller',
+    summary: 'Create a one-time link that logs in to the console as the caller',
     tag,
     answer: Type.Object({ url: Type.String() }),
     handle: async ({ caller, request }) => ({
@@ -150,7 +150,7 @@ function sessionRoutes(server: FastifyInstance, { access, limits, publicOrigin }
     method: 'GET',
     url: '/api/v1/me',
     permission: 'public',
-    summary: 'Who calls, and what they may do',
+    summary: 'The caller and their permissions',
     tag,
     answer: Me,
     handle: ({ caller }) => {
@@ -167,9 +167,9 @@ function nameRoute(server: FastifyInstance, { access, limits }: Dependencies): v
     method: 'GET',
     url: '/api/v1/key-names',
     permission: 'public',
-    summary: 'The names of keys by their ids, revoked ones too',
+    summary: 'The names of keys by id, including revoked ones',
     tag,
-    query: Type.Object({ ids: Type.String({ minLength: 1, description: 'Apart by commas' }) }),
+    query: Type.Object({ ids: Type.String({ minLength: 1, description: 'Separated by commas' }) }),
     answer: pageOf(Type.Object({ id: Type.String(), name: Type.String() })),
     handle: async ({ query, caller }) => {
       if (!caller) throw new AiosError('access.unauthenticated');
@@ -189,7 +189,7 @@ function keyRoutes(server: FastifyInstance, { access }: Dependencies): void {
     method: 'GET',
     url: '/api/v1/keys',
     permission,
-    summary: 'The keys that are in force, or those that have ended',
+    summary: 'Active keys, or those that have ended',
     tag,
     query: KeysQuery,
     answer: pageOf(Key),
@@ -204,7 +204,7 @@ function keyRoutes(server: FastifyInstance, { access }: Dependencies): void {
     method: 'POST',
     url: '/api/v1/keys',
     permission,
-    summary: 'Make a key; it is shown once',
+    summary: 'Create a key; it is shown once',
     tag,
     body: NewKey,
     status: 201,
@@ -218,7 +218,7 @@ function keyRoutes(server: FastifyInstance, { access }: Dependencies): void {
     method: 'PUT',
     url: '/api/v1/keys/:id/groups',
     permission,
-    summary: 'Set the groups of the person who holds a key: tasks are for groups',
+    summary: 'Set the groups of a key, which decide what tasks its holder may answer',
     tag,
     params: IdParams,
     body: Type.Object({ groups: Groups }, { additionalProperties: false }),
@@ -232,7 +232,7 @@ function keyRoutes(server: FastifyInstance, { access }: Dependencies): void {
     method: 'DELETE',
     url: '/api/v1/keys/:id',
     permission,
-    summary: 'Revoke a key and every session that acts for it',
+    summary: 'Revoke a key and all its sessions',
     tag,
     params: IdParams,
     answer: Type.Object({ id: Type.String(), revoked: Type.Boolean() }),

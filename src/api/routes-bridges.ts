@@ -21,23 +21,22 @@ const View = Type.Object({
     description: 'waiting: no process runs it at the moment',
   }),
   passed: Type.Integer({ description: 'Events that a source brought, or that a sink sent' }),
-  rejected: Type.Integer({ description: 'Messages of a source that were put aside' }),
+  rejected: Type.Integer({ description: 'Messages of a source that became dead letters' }),
   position: Type.Optional(
     Type.Unsafe<object>({
       type: 'object',
       additionalProperties: true,
       description:
-        'The place of a source on the other side; of a sink the name (`space`) that its places there go under',
+        'The position of a source on the other side; for a sink the name (`space`) under which its positions are stored there',
     }),
   ),
   movable: Type.Boolean({
-    description:
-      'Whether it can be told to go on from another place: not where the other side keeps that of a source',
+    description: 'Whether its position can be set: not if the other side keeps the position of a source',
   }),
   lag: Type.Optional(
     Type.Integer({
       description:
-        'Events of the log that a sink has not passed; messages (of a folder: files) that a source has not taken, where the other side says it',
+        'Events of the log that a sink has not sent; messages (in a folder: files) that a source has not read, if the other side reports it',
     }),
   ),
   movedAt: Type.Optional(moment),
@@ -49,14 +48,14 @@ const View = Type.Object({
 const Position = Type.Object({
   position: Type.Union([AnyObject, Type.Null()], {
     description:
-      'As a bridge has shown it; null for where it begins without one (`start`), of a sink for the place of its consumer group',
+      'As the bridge has shown it; null to begin as without a position (`start`), for a sink at the position of its consumer group',
   }),
 });
 const tag = 'bridges';
 const SUMMARIES = {
-  pause: 'Stop a bridge, in every process, until it is resumed; it keeps its place',
-  resume: 'Let a bridge go on where it was',
-  restart: 'Open a bridge anew in every process: with new connections, and secrets as they are now',
+  pause: 'Stop a bridge, in every process, until it is resumed; it keeps its position',
+  resume: 'Resume a bridge where it stopped',
+  restart: 'Restart a bridge in every process, with new connections and the current secrets',
 };
 
 /** Bridges as they fare; their definitions are put, and their versions read, as those of every kind. */
@@ -66,8 +65,7 @@ export function bridgeRoutes({ bridges }: Dependencies): (server: FastifyInstanc
       method: 'GET',
       url: '/api/v1/bridges',
       permission: 'events.read',
-      summary:
-        'Bridges to other systems: where each stands, what it brought or sent, and what is wrong with it',
+      summary: 'Bridges to other systems, with the state, counts and problem of each',
       tag,
       answer: pageOf(View),
       // As many as are defined: no page is cut.
@@ -99,7 +97,7 @@ export function bridgeRoutes({ bridges }: Dependencies): (server: FastifyInstanc
       url: '/api/v1/bridges/:name/position',
       permission: 'bridges.control',
       summary:
-        'Let a bridge go on from another place. Events that a source brings again are known by their ids; a sink leaves out what was sent up to the places of the `space`',
+        'Set the position of a bridge. Events that a source reads again are recognised by their ids; a sink skips what was sent up to the positions of the `space`',
       tag,
       params: NameParams,
       body: Position,

@@ -16,12 +16,12 @@ const Bulk = Type.Object({
   action: Type.String({ enum: ['cancel', 'pause', 'resume', 'retry', 'delete'] }),
   filter: AnyObject,
   status: Type.String({ enum: ['prepared', 'running', 'completed'] }),
-  count: Type.Integer({ description: 'Runs that it is about, counted when it was prepared' }),
+  count: Type.Integer({ description: 'Runs that it includes, counted when it was prepared' }),
   idsDigest: Type.String({ description: 'SHA-256 over their ids, each with a line feed' }),
   done: Type.Integer(),
   skipped: Type.Object(
     {},
-    { additionalProperties: Type.Integer(), description: 'Runs that did not take it, by error code' },
+    { additionalProperties: Type.Integer(), description: 'Runs that refused it, by error code' },
   ),
   by: AnyObject,
   createdAt: Type.String({ format: 'date-time' }),
@@ -49,8 +49,8 @@ const Prepare = Type.Object(
       },
       { additionalProperties: false },
     ),
-    step: Type.Optional(Type.String({ description: 'Of retry: the step that each run goes back to' })),
-    fromStart: Type.Optional(Type.Boolean({ description: 'Of retry: all of each run anew' })),
+    step: Type.Optional(Type.String({ description: 'For retry: the step that each run goes back to' })),
+    fromStart: Type.Optional(Type.Boolean({ description: 'For retry: repeat each run from the beginning' })),
   },
   { additionalProperties: false },
 );
@@ -68,7 +68,7 @@ export function bulkRoutes({ engine, can }: BulkDependencies): (server: FastifyI
       url: '/api/v1/bulk-operations',
       permission: 'runs.control',
       summary:
-        'Count the runs of an action and keep them; nothing is done yet. Runs that could not take it are not counted; delete needs runs.delete too',
+        'Prepare an action: count the runs that it would apply to and store the list; nothing is done yet. Runs in the wrong state are not counted; delete also needs runs.delete',
       tag,
       body: Prepare,
       answer: Prepared,
@@ -96,7 +96,7 @@ export function bulkRoutes({ engine, can }: BulkDependencies): (server: FastifyI
       url: '/api/v1/bulk-operations/:id/start',
       permission: 'runs.control',
       summary:
-        'Start a counted bulk operation in the name of the caller; asked again, it answers with the progress',
+        'Start a prepared bulk operation on behalf of the caller; a repeated call returns the progress',
       tag,
       params: IdParams,
       body: Type.Object({ token: Type.String() }, { additionalProperties: false }),

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { stringify } from 'yaml';
 import { asyncApiDocument } from '../contracts/asyncapi.ts';
 import { CONTENT_MODELS, MODES } from '../contracts/compatibility.ts';
-import type { ContractBody } from '../contracts/contract-kind.ts';
+import type { ContractBody } from '../contracts/contract-body.ts';
 import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
 import type { Bridges } from '../events/bridges/running/bridges.ts';
 import type { Webhooks } from '../events/webhooks/webhooks.ts';
@@ -47,12 +47,12 @@ const VersionShape = Type.Object({
 const FindingShape = Type.Object({
   code: Type.String({ description: 'Stable; the names of Confluent’s registry where it has one' }),
   direction: Type.Union([Type.Literal('backward'), Type.Literal('forward')]),
-  path: Type.String({ description: 'JSON Pointer in the version that refuses' }),
+  path: Type.String({ description: 'JSON Pointer in the version that refuses the data' }),
   otherPath: Type.String({ description: 'JSON Pointer in the version whose data is refused' }),
   message: Type.String(),
   hint: Type.String(),
   isCertain: Type.Boolean({ description: 'False: not shown to be compatible, which counts as incompatible' }),
-  version: Type.Optional(Type.String({ description: 'The version that it was held against' })),
+  version: Type.Optional(Type.String({ description: 'The version that it was compared with' })),
 });
 const AssessmentShape = Type.Object({
   mode: Mode,
@@ -105,7 +105,7 @@ function readRoutes(server: FastifyInstance, dependencies: Dependencies): void {
     method: 'GET',
     url: '/api/v1/contracts/:name/uses',
     permission: 'definitions.read',
-    summary: 'Which definitions name the event type, and where',
+    summary: 'The definitions that use the event type, and where',
     tag,
     params: NameParams,
     answer: pageOf(
@@ -156,7 +156,7 @@ function asyncApiRoutes(server: FastifyInstance, dependencies: Dependencies): vo
     method: 'GET',
     url: '/api/v1/asyncapi.json',
     permission: 'definitions.read',
-    summary: 'What the system takes and sends, as an AsyncAPI 3.0 document',
+    summary: 'The events that the system receives and sends, as an AsyncAPI 3.0 document',
     tag,
     answer: AnyObject,
     handle: ({ request }) => document(request),
@@ -179,7 +179,7 @@ function compatibilityRoutes(server: FastifyInstance, dependencies: Dependencies
     method: 'POST',
     url: '/api/v1/contracts/:name/compatibility',
     permission: 'definitions.read',
-    summary: 'Check a changed schema: findings, and the version to give it; nothing is changed',
+    summary: 'Check a changed schema: returns findings and a suggested version; nothing is changed',
     tag,
     params: NameParams,
     body: Type.Object(
@@ -189,7 +189,9 @@ function compatibilityRoutes(server: FastifyInstance, dependencies: Dependencies
         compatibility: Type.Optional(Mode),
         contentModel: Type.Optional(ContentModel),
         against: Type.Optional(
-          Type.String({ description: 'One version instead of those that the mode names' }),
+          Type.String({
+            description: 'Compare with this version instead of those of the compatibility mode',
+          }),
         ),
       },
       { additionalProperties: false },
@@ -207,7 +209,7 @@ function compatibilityRoutes(server: FastifyInstance, dependencies: Dependencies
     method: 'GET',
     url: '/api/v1/contracts/:name/diff',
     permission: 'definitions.read',
-    summary: 'How two versions differ, and what each would refuse of the other’s data',
+    summary: 'How two versions differ, and which data of one the other would refuse',
     tag,
     params: NameParams,
     query: Type.Object({ from: Type.String(), to: Type.String({ default: 'latest' }) }),
@@ -233,7 +235,7 @@ function defaultRoutes(server: FastifyInstance, dependencies: Dependencies): voi
     method: 'GET',
     url,
     permission: 'definitions.read',
-    summary: 'The mode of contracts that name none',
+    summary: 'The compatibility mode of contracts that set none',
     tag,
     answer: DefaultMode,
     handle: async () => ({ compatibility: await dependencies.contractRegistry.defaultCompatibility.mode() }),
@@ -242,7 +244,7 @@ function defaultRoutes(server: FastifyInstance, dependencies: Dependencies): voi
     method: 'PUT',
     url,
     permission: 'definitions.write',
-    summary: 'Change the mode of contracts that name none, for versions from now on',
+    summary: 'Change the compatibility mode of contracts that set none, for future versions',
     tag,
     body: DefaultMode,
     answer: DefaultMode,
@@ -259,7 +261,7 @@ function deprecationRoutes(server: FastifyInstance, dependencies: Dependencies):
     method: 'PUT',
     url,
     permission: 'definitions.write',
-    summary: 'Deprecate a version: it stays usable, and readers are told until when',
+    summary: 'Deprecate a version: it stays usable, and its users are told until when',
     tag,
     params: VersionParams,
     body: Type.Object(
@@ -277,7 +279,7 @@ function deprecationRoutes(server: FastifyInstance, dependencies: Dependencies):
     method: 'DELETE',
     url,
     permission: 'definitions.write',
-    summary: 'Take a deprecation back',
+    summary: 'Undo a deprecation',
     tag,
     params: VersionParams,
     answer: VersionShape,

@@ -31,7 +31,9 @@ const createdBefore = Type.Optional(
   }),
 );
 const wait = Type.Optional(
-  Type.String({ description: 'How long to wait for the version, as in `10s`; without it the answer is 202' }),
+  Type.String({
+    description: 'How long to wait for the version, such as `10s`; without it the answer is 202',
+  }),
 );
 const tag = 'datasets';
 const COUNT_MAX = 100;
@@ -47,7 +49,7 @@ export function datasetBuildRoutes(dependencies: Dependencies): (server: Fastify
       method: 'GET',
       url: '/api/v1/dataset-builds',
       permission: 'datasets.read',
-      summary: `The newest ${COUNT_MAX} versions of datasets that were asked for, with their progress`,
+      summary: `The newest ${COUNT_MAX} dataset builds, with their progress`,
       tag,
       query: Type.Object({ dataset: Type.Optional(Type.String()) }, { additionalProperties: false }),
       answer: pageOf(BuildShape),
@@ -75,7 +77,7 @@ function createRoute(server: FastifyInstance, dependencies: Dependencies): void 
     url: '/api/v1/datasets/:name/versions',
     permission: 'datasets.write',
     summary:
-      'Make a version from the events that the definition names, or from these rows: 202 while it is made, 201 when it is there; the same content is the version that exists (200)',
+      'Build a version from the events that the definition names, or from these rows: 202 while it is being built, 201 when it is ready, 200 if a version with the same content exists',
     tag,
     params: NameParams,
     query: Type.Object({ wait }, { additionalProperties: false }),
@@ -134,8 +136,7 @@ function uploadRoute(server: FastifyInstance, dependencies: Dependencies): void 
     method: 'POST',
     url: '/api/v1/datasets/:name/versions/upload',
     permission: 'datasets.write',
-    summary:
-      'Make a version from a file of entity rows (the body, as CSV, JSON lines or Parquet), as without a file',
+    summary: 'Build a version from a file of entity rows (the body, as CSV, JSON lines or Parquet)',
     tag,
     params: NameParams,
     query: Type.Object(

@@ -2,8 +2,10 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { Impact } from '../ledger/lineage-graph/impact.ts';
+import type { ProjectFile } from '../store/definition-kind.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
-import type { PlannedDefinition, ProjectFile } from '../store/project.ts';
+import type { PlannedDefinition } from '../store/project.ts';
+import { bytesOfBase64 } from './base64.ts';
 import { type Caller, route } from './routes.ts';
 import { AnyObject, iso, NameParams, pageOf } from './shapes.ts';
 
@@ -74,7 +76,7 @@ const Warning = Type.Object({
   column: Type.Optional(Type.Integer()),
   path: Type.String({ description: 'JSON Pointer in the definition' }),
   message: Type.String(),
-  meant: Type.Optional(Type.String({ description: 'The name that was most likely meant' })),
+  meant: Type.Optional(Type.String({ description: 'The name that was probably meant' })),
 });
 const Files = Type.Object({
   files: Type.Array(
@@ -113,7 +115,7 @@ function applyRoute(server: FastifyInstance, { apply, impactOf, warningsOf }: De
     method: 'POST',
     url: '/api/v1/apply',
     permission: 'definitions.write',
-    summary: 'Apply a whole project, or with dryRun say what that would change',
+    summary: 'Apply a whole project, or with dryRun report what would change',
     tag,
     query: Type.Object({ dryRun: Type.Optional(Type.Boolean({ default: false })) }),
     body: Files,
@@ -122,14 +124,14 @@ function applyRoute(server: FastifyInstance, { apply, impactOf, warningsOf }: De
       applied: Type.Boolean(),
       warnings: Type.Array(Warning, {
         description:
-          'What is allowed and most likely a slip: names that are neither in the project nor applied, words that are nearly keywords, fallbacks that do not take the calls',
+          'Allowed, but probably a mistake: names that are neither in the project nor applied, misspelled keywords, fallbacks that do not accept the calls',
       }),
       impact: Type.Optional(Type.Array(ImpactShape)),
     }),
     handle: async ({ body, query, caller }) => {
-      const files = body.files.map(({ path, text, base64 }) => ({
+      const files = body.files.map(({ path, text, base64 = '' }, i) => ({
         path,
-        bytes: Buffer.from(text ?? base64 ?? '', text === undefined ? 'base64' : 'utf8'),
+        bytes: text === undefined ? bytesOfBase64(base64, `/files/${i}/base64`) : Buffer.from(text),
       }));
       const dryRun = query.dryRun ?? false;
       const planned = await apply(files, caller, dryRun);
@@ -198,7 +200,7 @@ function collectionRoutes(
     method: 'PUT',
     url: `${url}/:name`,
     permission: 'definitions.write',
-    summary: `Put a ${kind}: a new version when its body differs`,
+    summary: `Create or update a ${kind}: a new version if its body differs`,
     tag,
     params: NameParams,
     body: AnyObject,

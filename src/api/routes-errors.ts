@@ -12,7 +12,12 @@ const ErrorRowShape = Type.Object({
   status: Type.Integer(),
   retryable: Type.Boolean({ description: 'Whether the same call may succeed later without a change' }),
   title: Type.String(),
-  hint: Type.String({ description: 'The way forward' }),
+  hint: Type.String({ description: 'How to resolve it' }),
+  hintInConsole: Type.Optional(
+    Type.String({
+      description: 'How to resolve it in the console, where `hint` does not serve a person there',
+    }),
+  ),
   docs: Type.Optional(Type.String({ description: 'The page about it, in the repository' })),
 });
 
@@ -22,7 +27,7 @@ export function errorRoutes(server: FastifyInstance): void {
     method: 'GET',
     url: '/errors/:code',
     permission: 'public',
-    summary: 'What an error means and the way forward; `type` of a problem is this address',
+    summary: 'What an error means and how to resolve it; the `type` of a problem is this address',
     tag: 'system',
     params: Type.Object({ code: Type.String() }),
     answer: ErrorRowShape,
@@ -44,15 +49,24 @@ function rowOf(code: string) {
     throw new AiosError('request.not_found', { detail: `There is no error “${code}”; ${advice}` });
   }
   const known = code as ErrorCode;
-  const { status, retryable, title, hint } = ERRORS[known];
+  const row = ERRORS[known];
   const page = errorPage(known);
   const docs = page && (page.startsWith('../') ? page.slice('../'.length) : `docs/${page}`);
-  return { type: errorType(known), code: known, status, retryable, title, hint, ...(docs && { docs }) };
+  return { type: errorType(known), code: known, ...row, ...(docs && { docs }) };
 }
 
-function pageOf({ code, status, retryable, title, hint, docs }: ReturnType<typeof rowOf>): string {
+function pageOf({
+  code,
+  status,
+  retryable,
+  title,
+  hint,
+  hintInConsole,
+  docs,
+}: ReturnType<typeof rowOf>): string {
   const rows = [
     ['Way forward', hint],
+    ...(hintInConsole ? [['In the console', hintInConsole]] : []),
     ['Again', retryable ? 'The same call may succeed later.' : 'The same call fails again without a change.'],
     ['Status', String(status)],
     ...(docs ? [['More', docs]] : []),

@@ -25,18 +25,20 @@ export function eventStreamRoutes({ log, limits }: Dependencies): (server: Fasti
       url: '/api/v1/events/stream',
       permission: 'events.read',
       summary:
-        'Server-sent events of the log as it grows, from now on or after `Last-Event-ID`; each partition in its order',
+        'New events of the log as server-sent events, from now on or after `Last-Event-ID`; in order within each partition. `event` is one of them; `dropped` says which offsets of a partition retention dropped before they were read',
       tag: 'events',
       query: Type.Object(
         {
           type: Type.Optional(
-            Type.String({ description: 'Event types, apart by commas; all when left out' }),
+            Type.String({ description: 'Event types, separated by commas; all when left out' }),
           ),
           filter: Type.Optional(
             Type.String({ description: 'CEL over the attributes of the event and its data' }),
           ),
           after: Type.Optional(
-            Type.String({ description: 'The `id` to go on after, where no Last-Event-ID can be sent' }),
+            Type.String({
+              description: 'The `id` to continue after, for clients that cannot send Last-Event-ID',
+            }),
           ),
         },
         { additionalProperties: false },
@@ -68,9 +70,10 @@ function placeOf(id: string, head: readonly number[]): number[] {
 /** Nothing is read for a reader who has not taken what was sent: it waits in the log. */
 async function tell(stream: EventStream, items: ReturnType<EventFeed['follow']>): Promise<void> {
   try {
-    for await (const { logged, cursor } of items) {
+    for await (const { logged, dropped, cursor } of items) {
       const id = cursor.join('.');
-      if (logged) stream.send('event', toJson(logged), id);
+      if (dropped) stream.send('dropped', dropped, id);
+      else if (logged) stream.send('event', toJson(logged), id);
       else stream.position(id);
       await stream.drained();
     }

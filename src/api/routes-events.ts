@@ -18,7 +18,7 @@ const Accepted = Type.Object({
   accepted: Type.Integer(),
   duplicates: Type.Integer(),
   rejected: Type.Array(Type.Object({ index: Type.Integer(), problem: AnyObject })),
-  quarantined: Type.Optional(Type.Integer({ description: 'Events that their contract keeps apart' })),
+  quarantined: Type.Optional(Type.Integer({ description: 'Events that were quarantined by their contract' })),
 });
 const tag = 'events';
 
@@ -76,7 +76,7 @@ function searchRoute(server: FastifyInstance, { log }: EventDependencies): void 
     until: Type.Optional(Type.String({ format: 'date-time' })),
     filter: Type.Optional(
       Type.String({
-        description: 'CEL over the attributes of the event and its data, as in data.total > 100.0',
+        description: 'CEL over the attributes of the event and its data, such as data.total > 100.0',
       }),
     ),
   };
@@ -89,9 +89,9 @@ function searchRoute(server: FastifyInstance, { log }: EventDependencies): void 
     query: pageQuery(filters),
     answer: Type.Object({
       ...pageOf(AnyObject).properties,
-      scanned: Type.Integer({ description: 'Events that the filter was tried on' }),
+      scanned: Type.Integer({ description: 'Events that the filter was evaluated on' }),
       isBounded: Type.Boolean({
-        description: 'Whether the scan ended at its limit (eventScanMax): nextCursor goes on from there',
+        description: 'Whether the scan stopped at its limit (eventScanMax); nextCursor continues from there',
       }),
     }),
     handle: async ({ query }) => {
@@ -135,7 +135,7 @@ function deadLetterRoutes(server: FastifyInstance, { consumers }: EventDependenc
     method: 'POST',
     url: '/api/v1/dead-letters/replay',
     permission: 'dead-letters.replay',
-    summary: 'Hand dead letters to their groups again',
+    summary: 'Replay dead letters to their groups',
     tag,
     body: Type.Object({ ids: Type.Array(Type.String(), { minItems: 1, maxItems: 500 }) }),
     answer: Type.Object({

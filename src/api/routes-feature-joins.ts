@@ -61,7 +61,7 @@ function startRoute(server: FastifyInstance, dependencies: Dependencies): void {
     url: '/api/v1/features/joins',
     permission: 'features.control',
     summary:
-      'Write a Parquet file of the feature vectors of many entities at times in the past, which a file names: both lie below AIOS_FEATURE_FOLDERS',
+      'Write a Parquet file with feature vectors at times in the past, for the entities of another file; both are in AIOS_FEATURE_FOLDERS',
     tag,
     body: Type.Object(
       {
@@ -71,7 +71,7 @@ function startRoute(server: FastifyInstance, dependencies: Dependencies): void {
           description:
             '.parquet or .csv: join keys, the time of each row, and values that the request would bring',
         }),
-        out: Type.String({ minLength: 1, description: '.parquet, not there yet' }),
+        out: Type.String({ minLength: 1, description: 'A .parquet file that does not exist yet' }),
         timestamp: Type.Optional(
           Type.String({
             minLength: 1,

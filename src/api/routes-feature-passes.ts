@@ -20,15 +20,16 @@ const Mode = Type.Union([Type.Literal('full'), Type.Literal('incremental')]);
 const Pass = Type.Object({
   ...PASS,
   view: Type.String(),
-  version: Type.Integer({ description: 'The version of the view that it brings online' }),
+  version: Type.Integer({ description: 'The version of the view that it materializes' }),
   mode: Mode,
   status: Type.String({ enum: ['running', 'done', 'failed'] }),
   from: Type.Optional(moment),
   to: moment,
   entities: Type.Integer({ description: 'Entities so far' }),
-  total: Type.Optional(Type.Integer({ description: 'All there are to go through, once they are counted' })),
+  total: Type.Optional(Type.Integer({ description: 'Entities in total, once they are counted' })),
   removed: Type.Integer({
-    description: 'Entities that went offline: the source, of which it read all, has no row of them any more',
+    description:
+      'Entities removed from the online store, because the fully read source has no row of them any more',
   }),
   newest: Type.Optional(moment),
 });
@@ -73,7 +74,7 @@ function startRoute(server: FastifyInstance, { materializations, clock, auditLog
     url: '/api/v1/feature-views/:name/materialize',
     permission: 'features.control',
     summary:
-      'Bring the newest rows of a batch view online: all, or what came in since the last time; with it those of older versions that somebody is held to, by passes of their own',
+      'Materialize a batch view: load its newest rows, all or those added since the last time; older versions that something is pinned to get materializations of their own',
     tag,
     params: NameParams,
     body: Type.Object({ mode: Type.Optional(Mode) }, { additionalProperties: false }),
@@ -101,7 +102,7 @@ function backfillRoute(server: FastifyInstance, { featureBackfills, clock, audit
     url: '/api/v1/feature-views/:name/backfill',
     permission: 'features.control',
     summary:
-      'Rebuild a range of event times of a stream view from the log while the stream goes on; the view is served as it was until that is done',
+      'Rebuild a range of event times of a stream view from the log while the stream continues; until it is done the view is served as before',
     tag,
     params: NameParams,
     body: Type.Object(
@@ -111,7 +112,7 @@ function backfillRoute(server: FastifyInstance, { featureBackfills, clock, audit
         includeLate: Type.Optional(
           Type.Boolean({
             default: false,
-            description: 'Count events that came later than the view bears, too',
+            description: 'Also count events that arrived later than the view allows',
           }),
         ),
       },
@@ -120,7 +121,7 @@ function backfillRoute(server: FastifyInstance, { featureBackfills, clock, audit
     status: 202,
     answer: Type.Object({
       view: Type.String(),
-      from: Type.String({ format: 'date-time', description: 'The range as it is built: whole tiles' }),
+      from: Type.String({ format: 'date-time', description: 'The range that is rebuilt: whole tiles' }),
       to: moment,
       includeLate: Type.Boolean(),
     }),

@@ -16,14 +16,14 @@ interface Dependencies {
 
 const sourceOf = {
   view: Type.Optional(Type.String({ minLength: 1, description: 'A stored view, as it is now' })),
-  service: Type.Optional(Type.String({ minLength: 1, description: 'A service, at the places of `spine`' })),
+  service: Type.Optional(Type.String({ minLength: 1, description: 'A service, at the rows of `spine`' })),
   spine: Type.Optional(Spine),
 };
 const Source = Type.Object(sourceOf, { additionalProperties: false });
 const share = Type.Number({ minimum: 0 });
 const Thresholds = Type.Object(
   {
-    rowsMin: Type.Optional(Type.Integer({ minimum: 1, description: 'Rows that a sample needs; 30' })),
+    rowsMin: Type.Optional(Type.Integer({ minimum: 1, description: 'Rows that a sample needs; default 30' })),
     nullShare: Type.Optional(share),
     mean: Type.Optional(share),
     quantile: Type.Optional(share),
@@ -101,7 +101,7 @@ function saveRoute(server: FastifyInstance, { featureProfiles, clock, auditLog }
     url: '/api/v1/features/profiles/:name',
     permission: 'features.control',
     summary:
-      'Save the distribution of a view, or of a service at places in the past, as the next version of the profile',
+      'Save the distribution of a view, or of a service at times in the past, as the next version of the profile',
     tag,
     params: NameParams,
     body: Source,
@@ -133,7 +133,7 @@ function validateRoute(server: FastifyInstance, featureProfiles: FeatureProfiles
     url: '/api/v1/features/profiles/:name/validate',
     permission: 'features.read',
     summary:
-      'Compare a view, or a service at places in the past, with a reference profile; without either, the view of the profile',
+      'Compare a view, or a service at times in the past, with a reference profile; by default the view of the profile',
     tag,
     params: NameParams,
     body: Type.Object(

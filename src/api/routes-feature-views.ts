@@ -21,23 +21,25 @@ const View = Type.Object({
   name: Type.String(),
   version: Type.Integer(),
   kind: Type.String({ enum: ['stream', 'batch', 'push', 'on-demand'] }),
-  entity: Type.Optional(Type.String({ description: 'None for a view that is computed from others' })),
+  entity: Type.Optional(Type.String({ description: 'Missing for a view that is computed from others' })),
   joinKeys: Type.Array(Type.String()),
   status: Type.String({
     enum: ['ready', 'building', 'not-materialized'],
     description:
-      'Whether the newest version is served: a stream view may be built from the log still, a batch view wait for its first materialization',
+      'Whether the newest version is served: a stream view may still be built from the log, a batch view may wait for its first materialization',
   }),
   served: Type.Array(
     Type.Object({
       version: Type.Integer(),
       status: Type.String({ enum: ['ready', 'building', 'not-materialized'] }),
-      inForce: Type.Boolean({ description: 'Whoever is held to no version takes this one' }),
-      heldBy: Type.Array(Type.String({ description: 'What is held to it: feature-service return-risk' })),
+      inForce: Type.Boolean({ description: 'Used by everything that is not pinned to a version' }),
+      heldBy: Type.Array(
+        Type.String({ description: 'What is pinned to it, such as feature-service return-risk' }),
+      ),
     }),
     {
       description:
-        'The versions that are served or will be: the one in force, those that definitions are held to, the newest',
+        'The versions that are or will be served: the current one, those that definitions are pinned to, the newest',
     },
   ),
   features: Type.Array(
@@ -82,7 +84,7 @@ export function featureViewRoutes({
       method: 'GET',
       url: '/api/v1/features/views',
       permission: 'features.read',
-      summary: 'Feature views with their features and how fresh they are',
+      summary: 'Feature views with their features and freshness',
       tag,
       answer: pageOf(View),
       // As many as files in the project: no page is cut.
@@ -95,7 +97,7 @@ export function featureViewRoutes({
       method: 'GET',
       url: '/api/v1/features/services',
       permission: 'features.read',
-      summary: 'Feature services with the keys and values that they take and the features that they answer',
+      summary: 'Feature services with the keys and values that they need and the features that they return',
       tag,
       answer: pageOf(Service),
       // As many as files in the project: no page is cut.

@@ -17,7 +17,7 @@ const asked = {
       minItems: 1,
       maxItems: VIEWS_MAX,
       description:
-        'Views instead of a service, as its document lists them: names, or a view under another name and other join keys',
+        'Views instead of a service, listed as in its document: names, or a view with another name and other join keys',
     }),
   ),
   fullFeatureNames: Type.Optional(
@@ -49,7 +49,7 @@ function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
     method: 'POST',
     url: '/api/v1/features/online',
     permission: 'features.read',
-    summary: 'Feature vectors of many entities, now or as of a time',
+    summary: 'Feature vectors of many entities, now or as of a given time',
     tag,
     body: Type.Object(
       {
@@ -57,7 +57,7 @@ function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
         entities: Type.Array(AnyObject, {
           minItems: 1,
           maxItems: ENTITIES_MAX,
-          description: 'Join keys, and the values of the request that are the entity’s own',
+          description: 'Join keys, and request values of this entity',
         }),
         asOf: Type.Optional(Time),
         request: Type.Optional({ ...AnyObject, description: 'Values of the request for all entities' }),
@@ -80,7 +80,7 @@ function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
     method: 'POST',
     url: '/api/v1/features/historical',
     permission: 'features.read',
-    summary: 'Feature vectors of many places in the past: each row names its keys and its `timestamp`',
+    summary: 'Feature vectors at times in the past: each row has its keys and a `timestamp`',
     tag,
     body: Type.Object(
       {
@@ -128,7 +128,8 @@ function pushRoute(server: FastifyInstance, featurePush: FeaturePush): void {
     method: 'POST',
     url: '/api/v1/features/push',
     permission: 'features.write',
-    summary: 'Rows for the views of a push source: all are kept, or none; sent again they change nothing',
+    summary:
+      'Push rows to the views of a push source: all are stored, or none; sent again they change nothing',
     tag,
     body: Type.Object(
       {
@@ -136,7 +137,7 @@ function pushRoute(server: FastifyInstance, featurePush: FeaturePush): void {
         rows: Type.Array(AnyObject, {
           minItems: 1,
           maxItems: ENTITIES_MAX,
-          description: 'Join keys, columns and a `timestamp`, now when left out',
+          description: 'Join keys, columns and a `timestamp` (default: now)',
         }),
       },
       { additionalProperties: false },

@@ -16,7 +16,7 @@ export function flowRoutes({ engine }: FlowDependencies): (server: FastifyInstan
       url: '/api/v1/workflows/:name/graph',
       permission: 'definitions.read',
       summary:
-        'A version of a flow, the newest when none is named, as nodes and edges, or as the text of a Mermaid flowchart',
+        'A version of a flow (default: the newest) as nodes and edges, or as the text of a Mermaid flowchart',
       tag: 'definitions',
       params: NameParams,
       query: Type.Object({

@@ -102,7 +102,9 @@ function entryRoutes(server: FastifyInstance, { audit, can }: Dependencies): voi
       object: Type.Optional(Type.String()),
       kind: Type.Optional(Type.String()),
       payloads: Type.Optional(
-        Type.Boolean({ description: 'Each with its payload; needs audit.payload, and not with object' }),
+        Type.Boolean({
+          description: 'Include payloads; needs audit.payload, and cannot be combined with object',
+        }),
       ),
     }),
     answer: pageOf(AnyObject),
@@ -121,7 +123,7 @@ function entryRoutes(server: FastifyInstance, { audit, can }: Dependencies): voi
     method: 'GET',
     url: '/api/v1/audit/entries/:index',
     permission: 'audit.read',
-    summary: 'One audit entry; with its payload for those who may see it',
+    summary: 'One audit entry, with its payload if the caller may see it',
     tag,
     params: Type.Object({ index: Index }),
     answer: AnyObject,

@@ -37,7 +37,7 @@ function graphRoutes(server: FastifyInstance, { graph, lineage, takeLineage }: D
     url: '/api/v1/lineage',
     permission: 'audit.read',
     summary:
-      'What a node of the graph is made of (up) and what is made of it (down); with `run`, only what that run was made from',
+      'What a node of the graph depends on (up) and what depends on it (down); with `run`, only what that run used',
     tag,
     query: Type.Object(
       {
@@ -47,7 +47,7 @@ function graphRoutes(server: FastifyInstance, { graph, lineage, takeLineage }: D
         run: Type.Optional(Type.String({ minLength: 1 })),
         direction: Type.Optional(Type.Enum(['up', 'down', 'both'])),
         depth: Type.Optional(Type.Integer({ minimum: 1 })),
-        kinds: Type.Optional(Type.String({ description: 'kinds of nodes to tell, separated by commas' })),
+        kinds: Type.Optional(Type.String({ description: 'kinds of nodes to return, separated by commas' })),
         asOf: Type.Optional(Type.String({ format: 'date-time' })),
         limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 5000 })),
         cursor: Type.Optional(Type.String()),
@@ -72,7 +72,7 @@ function graphRoutes(server: FastifyInstance, { graph, lineage, takeLineage }: D
     url: '/api/v1/lineage',
     permission: 'lineage.write',
     summary:
-      'Take in an OpenLineage 2-0-2 event of a run, a job or a dataset; the same event again changes nothing',
+      'Receive an OpenLineage 2-0-2 event of a run, a job or a dataset; the same event again changes nothing',
     tag,
     body: AnyObject,
     status: 201,
@@ -88,7 +88,7 @@ function sinkRoute(server: FastifyInstance, { definitions, outbox, limits }: Dep
     method: 'GET',
     url: '/api/v1/lineage-sinks',
     permission: 'definitions.read',
-    summary: 'Where OpenLineage events are sent, what waits for each, and what stands in its way',
+    summary: 'The receivers of OpenLineage events, with the events that wait for each and its problem',
     tag,
     answer: pageOf(
       Type.Object({

@@ -274,7 +274,7 @@ function keptRoutes(server: FastifyInstance): void {
     [
       'POST',
       'model-versions/transition-stage',
-      'There are no stages here: set an alias (set_registered_model_alias).',
+      'AIOS has no stages: set an alias (set_registered_model_alias).',
     ],
     ['DELETE', 'model-versions/delete', 'A version is not deleted: the decisions that it made refer to it.'],
   ] as const;

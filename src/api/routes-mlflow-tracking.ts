@@ -109,7 +109,7 @@ function experimentChangeRoutes(server: FastifyInstance, { experiments }: Depend
     mlflowRoute(server, {
       ...shared,
       path,
-      summary: isDeleted ? 'Put an experiment away (MLflow)' : 'Take an experiment back (MLflow)',
+      summary: isDeleted ? 'Delete an experiment (MLflow)' : 'Restore an experiment (MLflow)',
       body: Id,
       handle: async ({ body }) => {
         await experiments.setDeleted(body.experiment_id, isDeleted);
@@ -246,7 +246,7 @@ function runChangeRoutes(server: FastifyInstance, { trainingRuns }: Dependencies
     mlflowRoute(server, {
       ...shared,
       path,
-      summary: isDeleted ? 'Put a training run away (MLflow)' : 'Take a training run back (MLflow)',
+      summary: isDeleted ? 'Delete a training run (MLflow)' : 'Restore a training run (MLflow)',
       body: Type.Object({ run_id: Text }),
       handle: async ({ body }) => {
         await trainingRuns.setDeleted(body.run_id, isDeleted);

@@ -4,9 +4,11 @@ import type { Access } from '../access/access.ts';
 import type { Decisions } from '../decisions/decisions.ts';
 import type { Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import type { Model, Models, ModelVersion } from '../models/models.ts';
+import type { ModelVersion } from '../models/model-version.ts';
+import type { Model, Models } from '../models/models.ts';
 import type { DeclaredSignature } from '../models/signature.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
+import { bytesOfBase64 } from './base64.ts';
 import { actorOf, route } from './routes.ts';
 import { principalOf } from './routes-access.ts';
 import { misfitToJson } from './routes-promotions.ts';
@@ -57,7 +59,7 @@ export function modelRoutes({
       url: '/api/v1/models/:name/versions',
       permission: 'models.write',
       summary:
-        'Register a version from an ONNX file, or from the endpoint of a server that runs it; it is run once before it is kept',
+        'Register a version from an ONNX file, or from the endpoint of a server that runs it; it is test-run once before it is stored',
       tag,
       params: NameParams,
       body: NewVersion,
@@ -72,7 +74,7 @@ export function modelRoutes({
         const version = await models.register({
           name: params.name,
           runtime: body.runtime,
-          onnx: body.onnxBase64 === undefined ? undefined : Buffer.from(body.onnxBase64, 'base64'),
+          onnx: body.onnxBase64 === undefined ? undefined : bytesOfBase64(body.onnxBase64, '/onnxBase64'),
           endpoint: body.endpoint as JsonObject | undefined,
           signature: body.signature as DeclaredSignature | undefined,
           card: body.card as JsonObject | undefined,
@@ -141,7 +143,7 @@ function readRoutes(server: FastifyInstance, list: () => unknown[], one: (name: 
     url: '/api/v1/models/:name',
     permission: 'models.read',
     summary:
-      'One model; `warnings` are the fallback chains, its own and those that fall back to it, whose steps do not take the calls',
+      'One model; `warnings` are fallback chains, its own and those that fall back to it, with steps that do not accept the calls',
     tag,
     params: NameParams,
     answer: AnyObject,

@@ -6,7 +6,8 @@ import type { JsonObject } from '../kernel/json.ts';
 import type { Quota } from '../kernel/quota.ts';
 import type { Models } from '../models/models.ts';
 import { embeddingsAsBase64 } from '../serving/chat/embeddings.ts';
-import type { AnsweredBy, LanguageCall, LanguageModels } from '../serving/chat/language-models.ts';
+import type { AnsweredBy, LanguageCall } from '../serving/chat/language-call.ts';
+import type { LanguageModels } from '../serving/chat/language-models.ts';
 import { ResponsesAnswer } from '../serving/chat/responses-answer.ts';
 import { chatOfResponses } from '../serving/chat/responses-request.ts';
 import { embeddingForm } from '../serving/protocol/embedding-tensors.ts';
@@ -42,7 +43,7 @@ function askRoutes(server: FastifyInstance, { languageModels }: Dependencies): v
     ...shared,
     method: 'POST',
     url: '/v1/chat/completions',
-    summary: 'Ask a language model, whole or as a stream of server-sent events (OpenAI chat completions)',
+    summary: 'Call a language model, answered whole or as server-sent events (OpenAI chat completions)',
     handle: async ({ body, caller, request, reply }) => {
       const call = callOf(body, caller, request, reply);
       if (call.request.stream === true) return stream(call, languageModels, reply, chatEvents(call.request));
@@ -56,7 +57,7 @@ function askRoutes(server: FastifyInstance, { languageModels }: Dependencies): v
     method: 'POST',
     url: '/v1/responses',
     summary:
-      'Ask a language model, whole or as a stream of events; nothing is kept between calls (OpenAI responses)',
+      'Call a language model, answered whole or as a stream of events; nothing is stored between calls (OpenAI responses)',
     handle: async ({ body, caller, request, reply }) => {
       const asked = body as unknown as JsonObject;
       const call = { ...callOf(body, caller, request, reply), request: chatOfResponses(asked) };
@@ -90,7 +91,7 @@ function listRoutes(server: FastifyInstance, { models }: Dependencies): void {
     ...shared,
     method: 'GET',
     url: '/v1/models',
-    summary: 'The models that can be asked here, also by each of their aliases (OpenAI models)',
+    summary: 'The models that can be called here, also by each of their aliases (OpenAI models)',
     handle: () => ({ object: 'list', data: all() }),
   });
   route(server, {

@@ -13,14 +13,13 @@ const Back = Type.Object(
     step: Type.Optional(
       Type.String({
         minLength: 1,
-        description: 'The key of a step that the run came to; left out, where it failed or was canceled',
+        description: 'The key of a step that the run reached; by default the one that failed or was canceled',
       }),
     ),
-    fromStart: Type.Optional(Type.Boolean({ description: 'All of it anew' })),
+    fromStart: Type.Optional(Type.Boolean({ description: 'Repeat the run from the beginning' })),
     input: Type.Optional(
       Type.Unknown({
-        description:
-          'What the step is given instead: the arguments of a call; with fromStart the input of the run',
+        description: 'A new input for the step: the arguments of a call; with fromStart the input of the run',
       }),
     ),
   },
@@ -38,7 +37,7 @@ export function operationRoutes(
     url: '/api/v1/runs/:id/retry',
     permission: 'runs.control',
     summary:
-      'Retry an ended run from a step: what came before it is kept, the rest is done again as its next attempt. Idempotency-Key: once for a key',
+      'Retry an ended run from a step: earlier steps are kept, the rest is repeated as its next attempt. With Idempotency-Key: once per key',
     tag,
     params: IdParams,
     body: Back,
@@ -53,7 +52,7 @@ export function operationRoutes(
     url: '/api/v1/runs/:id/fork',
     permission: 'runs.start',
     summary:
-      'Start a new run from the state that this one had at a step; this one stays as it is. Idempotency-Key: the same key, the same fork',
+      'Start a new run from the state that this one had at a step; this one is not changed. With Idempotency-Key: the same key returns the same fork',
     tag,
     params: IdParams,
     body: Back,
@@ -68,7 +67,7 @@ export function operationRoutes(
 
 const VersionInUse = Type.Object({
   version: Type.Integer(),
-  current: Type.Boolean({ description: 'New runs take it' }),
+  current: Type.Boolean({ description: 'New runs use it' }),
   runs: Type.Integer({ description: 'Runs on it that have not ended' }),
   oldestStartedAt: Type.Optional(Type.String({ format: 'date-time' })),
   oldestRunId: Type.Optional(Type.String()),
@@ -87,7 +86,7 @@ function versionsRoute(server: FastifyInstance, engine: WorkflowEngine): void {
     method: 'GET',
     url: '/api/v1/workflows/:name/versions-in-use',
     permission: 'runs.read',
-    summary: 'Versions of a flow with runs that have not ended: how many, since when, and where they stand',
+    summary: 'Versions of a flow with unfinished runs: how many, since when, and at which steps',
     tag,
     params: NameParams,
     answer: pageOf(VersionInUse),

@@ -45,7 +45,7 @@ const Outcome = Type.Object({
   warnings: Type.Optional(
     Type.Array(MisfitShape, {
       description:
-        'Fallback chains, of the model and of those that fall back to it, whose steps do not take the calls now',
+        'Fallback chains, of the model and of those that fall back to it, with steps that no longer accept the calls',
     }),
   ),
 });
@@ -66,7 +66,7 @@ export function promotionRoutes({
       url: '/api/v1/models/:name/aliases/:alias',
       permission: 'models.promote',
       summary:
-        'Point an alias at a version, once that is warm and approved; 202 with what it waits for until then',
+        'Point an alias at a version, once it is warmed up and approved; until then 202 with what it waits for',
       tag,
       params: AliasParams,
       body: Type.Object({
@@ -74,7 +74,7 @@ export function promotionRoutes({
         force: Type.Optional(
           Type.Boolean({
             description:
-              'Also where the calls of the alias do not fit the version; approvals and checks are needed all the same',
+              'Even if the version does not accept the calls of the alias; approvals and checks are still needed',
           }),
         ),
       }),
@@ -114,7 +114,7 @@ function approvalRoutes(
     url: '/api/v1/models/:name/versions/:version/approvals',
     permission: 'models.approve',
     summary:
-      'Approve or reject a version for an alias; the last approval that a promotion waits for promotes',
+      'Approve or reject a version for an alias; the last approval that a promotion needs carries it out',
     tag,
     params: Type.Object({ name: Type.String(), version: VersionNumber }),
     body: Type.Object({
@@ -134,7 +134,7 @@ function approvalRoutes(
     method: 'GET',
     url: '/api/v1/models/:name/promotions',
     permission: 'models.read',
-    summary: 'The promotions of a model that wait, and for what',
+    summary: 'Pending promotions of a model, with what they wait for',
     tag,
     params: NameParams,
     answer: pageOf(

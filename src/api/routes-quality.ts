@@ -31,11 +31,14 @@ const KAPPA = {
 };
 const Comparison = Type.Object({
   ...KAPPA,
-  rows: Type.String({ description: 'Whose answers are the rows of the table' }),
+  rows: Type.String({ description: 'Who gave the answers in the rows of the table' }),
   columns: Type.String(),
   table: Type.Object({
     categories: Type.Array(Type.String()),
     counts: Type.Array(Type.Array(Type.Integer())),
+    omitted: Type.Integer({
+      description: 'Cases that are not in the table: it has the most frequent answers (qualityCategoriesMax)',
+    }),
   }),
 });
 const Quality = Type.Object({
@@ -96,7 +99,7 @@ export function qualityRoutes(dependencies: Dependencies): (server: FastifyInsta
       method: 'GET',
       url: '/api/v1/queues/:name/quality',
       permission: 'quality.read',
-      summary: 'How far the people of a queue agree with each other and with what was suggested',
+      summary: 'How often the people of a queue agree with each other and with the suggestions',
       tag,
       params: NameParams,
       query: Type.Object(PERIOD, { additionalProperties: false }),
@@ -113,11 +116,11 @@ export function qualityRoutes(dependencies: Dependencies): (server: FastifyInsta
       url: '/api/v1/subjects/erase',
       permission: 'subjects.erase',
       summary:
-        'Erase a person: what was shown of them, what was answered about it, the key of their audit payloads; proofs stay valid',
+        'Erase a person: data about them in tasks, the answers, and the key of their audit payloads; proofs stay valid',
       tag,
       body: Type.Object({ subject: Type.String({ minLength: 1 }) }, { additionalProperties: false }),
       answer: Type.Object({
-        erased: Type.Boolean({ description: 'Whether anything was kept under their key' }),
+        erased: Type.Boolean({ description: 'Whether anything was stored under their key' }),
       }),
       handle: async ({ body, caller }) => ({ erased: await eraseSubject(body.subject, caller) }),
     });
@@ -144,7 +147,7 @@ function labelRoutes(server: FastifyInstance, labels: Labels, clock: Clock): voi
     method: 'GET',
     url: '/api/v1/queues/:name/labels.jsonl',
     permission: 'labels.export',
-    summary: 'The same, whole, one JSON text a line',
+    summary: 'The same, complete, as JSON lines',
     tag,
     params: NameParams,
     query: Type.Object(PERIOD, { additionalProperties: false }),

@@ -33,16 +33,16 @@ const Wanted = Type.Object({
     Type.Number({
       minimum: 0,
       maximum: 1,
-      description: 'The share of rows to agree on; quantizationAgreementMin when left out',
+      description: 'The share of rows on which both must agree; quantizationAgreementMin when left out',
     }),
   ),
   rows: Type.Optional(
     Type.Array(AnyObject, {
       description:
-        'What to compare on, by names of features or inputs; samples of the request log, or random numbers, when left out',
+        'Rows to compare on, by names of features or inputs; samples of the request log, or random numbers, when left out',
     }),
   ),
-  label: Type.Optional(Type.String({ description: 'The member of the rows that is the known outcome' })),
+  label: Type.Optional(Type.String({ description: 'The column with the known outcome' })),
   dryRun: Type.Optional(Type.Boolean({ description: 'Measure only; nothing is kept' })),
 });
 const Quantized = Type.Object({
@@ -59,7 +59,7 @@ export function quantizationRoutes({ quantizations }: Dependencies): (server: Fa
       url: '/api/v1/models/:name/versions/:version/quantize',
       permission: 'models.write',
       summary:
-        'Register a version with 8-bit weights, compared with its parent; the same parent and options give the version that exists (200)',
+        'Register a version with 8-bit weights after comparing it with its parent; the same parent and options return the existing version (200)',
       tag: 'models',
       params: Params,
       body: Wanted,

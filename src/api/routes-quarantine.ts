@@ -29,7 +29,7 @@ const WindowShape = Type.Object({
   start: Type.String({ format: 'date-time' }),
   end: Type.String({ format: 'date-time' }),
   rows: Type.Integer(),
-  late: Type.Integer({ description: 'Events that came after the window was judged' }),
+  late: Type.Integer({ description: 'Events that arrived after the window was evaluated' }),
   value: Type.Optional(Type.Number({ description: 'In the unit of the rule; freshness in seconds' })),
   status: Type.Union(['open', 'passed', 'failed', 'empty'].map((status) => Type.Literal(status))),
 });
@@ -111,7 +111,7 @@ function resolveRoutes(server: FastifyInstance, { quarantine }: Dependencies): v
     url: '/api/v1/quarantine/release',
     permission: 'quarantine.resolve',
     summary:
-      'Check events in quarantine against their contract again, and append those that fit, in the order in which they came: these, or the open ones of a contract, a page of 500 at a time',
+      'Release events from quarantine: validate them again and append those that fit, in order of arrival; the given ones, or the open ones of a contract, 500 at a time',
     tag,
     body: Type.Object(
       {
@@ -119,7 +119,7 @@ function resolveRoutes(server: FastifyInstance, { quarantine }: Dependencies): v
         contract: Type.Optional(Type.String({ minLength: 1 })),
         after: Type.Optional(
           Type.String({
-            description: 'With `contract`: go on behind this event, the `next` of the page before',
+            description: 'With `contract`: continue after this event, the `next` of the previous page',
           }),
         ),
       },
@@ -129,7 +129,7 @@ function resolveRoutes(server: FastifyInstance, { quarantine }: Dependencies): v
       released: Type.Integer(),
       failed: Type.Array(Type.Object({ id: Type.String(), problem: AnyObject })),
       next: Type.Optional(
-        Type.String({ description: 'With `contract`: there may be more behind this event' }),
+        Type.String({ description: 'With `contract`: there may be more after this event' }),
       ),
     }),
     handle: async ({ body: { ids: named, contract, after }, caller }) => {
@@ -152,7 +152,7 @@ function resolveRoutes(server: FastifyInstance, { quarantine }: Dependencies): v
     method: 'POST',
     url: '/api/v1/quarantine/:id/discard',
     permission: 'quarantine.resolve',
-    summary: 'Discard an event in quarantine: it stays listed, with the reason',
+    summary: 'Discard a quarantined event: it stays listed, with the reason',
     tag,
     params: IdParams,
     body: Type.Object({ reason: Type.String({ minLength: 1 }) }, { additionalProperties: false }),

@@ -7,7 +7,7 @@ import type { Retention } from '../events/retention/retention.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { AuditLog } from '../ledger/audit.ts';
-import type { Write } from '../store/group-commit.ts';
+import type { Write } from '../store/lane.ts';
 import { actorOf, type Caller, route } from './routes.ts';
 import { IdParams, iso, isoOrUndefined, pageOf, pageQuery } from './shapes.ts';
 
@@ -25,7 +25,7 @@ const Offsets = Type.Array(Type.Integer({ minimum: 0 }), {
 const Place = Type.Object(
   {
     time: Type.Optional(
-      Type.String({ format: 'date-time', description: 'The first events recorded then or later' }),
+      Type.String({ format: 'date-time', description: 'Start with events recorded at this time or later' }),
     ),
     offsets: Type.Optional(Offsets),
   },
@@ -34,10 +34,13 @@ const Place = Type.Object(
 const Target = Type.Object(
   {
     consumer: Type.Optional(
-      Type.String({ minLength: 1, description: 'A consumer group that may be given events again' }),
+      Type.String({ minLength: 1, description: 'A consumer group that can receive events again' }),
     ),
     workflow: Type.Optional(
-      Type.String({ minLength: 1, description: 'A flow; its runs are marked by `replayid` in their event' }),
+      Type.String({
+        minLength: 1,
+        description: 'A flow; its new runs are marked by `replayid` in their event',
+      }),
     ),
   },
   { additionalProperties: false, minProperties: 1, maxProperties: 1 },
@@ -51,10 +54,10 @@ const Request = Type.Object(
     filter: Type.Optional(Type.String({ description: 'CEL over the attributes of the event and its data' })),
     reset: Type.Optional(
       Type.Boolean({
-        description: 'Move the group itself to `from`, instead of giving it events beside its place',
+        description: 'Move the group itself to `from`, instead of replaying beside it',
       }),
     ),
-    dryRun: Type.Optional(Type.Boolean({ description: 'Only say how many events it would be' })),
+    dryRun: Type.Optional(Type.Boolean({ description: 'Only count the events' })),
   },
   { additionalProperties: false },
 );
@@ -63,7 +66,7 @@ const Plan = Type.Object({
   from: Offsets,
   until: Offsets,
   events: Type.Integer(),
-  isExact: Type.Boolean({ description: 'False when the filter was tried on a part of the range only' }),
+  isExact: Type.Boolean({ description: 'False if the filter was evaluated on only a part of the range' }),
 });
 const ReplayView = Type.Object({
   id: Type.String(),
@@ -73,8 +76,8 @@ const ReplayView = Type.Object({
   from: Offsets,
   until: Offsets,
   status: Type.String({ enum: ['running', 'completed', 'canceled'] }),
-  handled: Type.Integer({ description: 'Events handed over' }),
-  remaining: Type.Integer({ description: 'Events of the range still to be looked at' }),
+  handled: Type.Integer({ description: 'Events delivered' }),
+  remaining: Type.Integer({ description: 'Events of the range not yet processed' }),
   createdBy: Type.String(),
   createdAt: Type.String({ format: 'date-time' }),
   endedAt: Type.Optional(Type.String({ format: 'date-time' })),
@@ -135,7 +138,7 @@ function groupsRoute(server: FastifyInstance, { consumers }: Dependencies): void
     method: 'GET',
     url: '/api/v1/consumer-groups',
     permission: 'events.read',
-    summary: 'Consumer groups: how far each is, and which process works on which partition',
+    summary: 'Consumer groups with their positions, lag, and the process that works on each partition',
     tag,
     answer: pageOf(
       Type.Object({
@@ -169,7 +172,7 @@ function segmentsRoute(server: FastifyInstance, { retention }: Dependencies): vo
         openedAt: Type.String({ format: 'date-time' }),
         closedAt: Type.Optional(Type.String({ format: 'date-time' })),
         bytes: Type.Integer(),
-        behind: Type.Array(Type.String(), { description: 'Consumer groups that have not passed all of it' }),
+        behind: Type.Array(Type.String(), { description: 'Consumer groups that have not read all of it' }),
       }),
     ),
     handle: async () => ({

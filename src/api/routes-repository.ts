@@ -44,7 +44,7 @@ export function repositoryRoutes(dependencies: Dependencies): (server: FastifyIn
         summary:
           action === 'load'
             ? 'Load the champion of a model before it is asked for'
-            : 'End the replicas of a model; the next request loads it again',
+            : 'Stop the replicas of a model; the next request loads it again',
         tag,
         params: NameParams,
         body: Type.Optional(AnyObject),
@@ -74,7 +74,7 @@ function statisticsRoutes(server: FastifyInstance, repository: ModelRepository):
       method: 'GET',
       url,
       permission: 'models.read',
-      summary: `What ${url.includes(':version') ? 'a version of a model' : url.includes(':name') ? 'the loaded versions of a model' : 'every loaded version'} has done since it was loaded`,
+      summary: `What ${url.includes(':version') ? 'a version of a model' : url.includes(':name') ? 'the loaded versions of a model' : 'every loaded version'} has served since it was loaded`,
       tag,
       params: Type.Object({ name: Type.Optional(Type.String()), version: Type.Optional(Type.String()) }),
       answer: AnyObject,

@@ -42,7 +42,7 @@ const NewRollout = closed({
   force: Type.Optional(
     Type.Boolean({
       description:
-        'Also where the calls of the alias do not fit the challenger; approvals and checks are needed all the same',
+        'Even if the challenger does not accept the calls of the alias; approvals and checks are still needed',
     }),
   ),
   kind: Kind,
@@ -103,7 +103,7 @@ const RolloutShape = Type.Object({
   startedAt: Type.String(),
   startedBy: Actor,
   forced: Type.Optional(
-    Type.Boolean({ description: 'Started although calls of the alias do not fit the challenger' }),
+    Type.Boolean({ description: 'Started although the challenger does not accept the calls of the alias' }),
   ),
   endedAt: Type.Optional(Type.String()),
   endedBy: Type.Optional(Actor),
@@ -158,7 +158,7 @@ export function rolloutRoutes({ rollouts }: Dependencies): (server: FastifyInsta
       method: 'POST',
       url: `${BASE}/:id/outcomes`,
       permission: 'serving.infer',
-      summary: 'Report outcomes of an A/B test; each sticky key counts once, with its first',
+      summary: 'Report outcomes of an A/B test; each sticky key counts once, with its first outcome',
       tag,
       params: Params,
       body: Outcomes,
@@ -189,7 +189,7 @@ function readRoutes(server: FastifyInstance, rollouts: Rollouts): void {
     url: `${BASE}/:id`,
     permission: 'models.read',
     summary:
-      'A rollout with what is known of both versions: since it began, and in the time that its guards judge',
+      'A rollout with the measurements of both versions: since it began, and in the window that its guards evaluate',
     tag,
     params: Params,
     answer: ReportShape,
@@ -216,7 +216,7 @@ function changeRoutes(server: FastifyInstance, rollouts: Rollouts): void {
     method: 'POST',
     url: `${BASE}/:id/step`,
     permission: 'models.promote',
-    summary: 'Go to a step of a canary, or give the challenger another share',
+    summary: 'Move a canary to a step, or set the share of the challenger',
     tag,
     params: Params,
     body: StepTo,

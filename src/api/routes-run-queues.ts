@@ -26,7 +26,7 @@ const QueueShape = Type.Object({
   pending: Type.Integer({ description: 'Runs that wait for a slot' }),
   admitted: Type.Integer({ description: 'Runs that hold one' }),
   oldestAt: Type.Optional(
-    Type.String({ format: 'date-time', description: 'Since when the one that waits longest has waited' }),
+    Type.String({ format: 'date-time', description: 'When the run that has waited longest began to wait' }),
   ),
 });
 const tag = 'runs';
@@ -38,7 +38,7 @@ export function runQueueRoutes(dependencies: Dependencies): (server: FastifyInst
       method: 'GET',
       url: '/api/v1/run-queues',
       permission: 'runs.read',
-      summary: 'Queues of runs: how many wait, how many hold a slot, how long the oldest has waited',
+      summary: 'Run queues: how many runs wait, how many hold a slot, how long the oldest has waited',
       tag,
       answer: pageOf(QueueShape),
       handle: async () => ({ items: await read(dependencies), nextCursor: null }),
@@ -47,7 +47,8 @@ export function runQueueRoutes(dependencies: Dependencies): (server: FastifyInst
       method: 'PATCH',
       url: '/api/v1/run-queues/:name',
       permission: 'runs.control',
-      summary: 'Pause or resume a queue: while it is paused, runs that hold a slot go on and no more begin',
+      summary:
+        'Pause or resume a run queue: while it is paused, runs that hold a slot continue and no more start',
       tag,
       params: NameParams,
       body: Type.Object({ paused: Type.Boolean() }, { additionalProperties: false }),

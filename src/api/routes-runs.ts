@@ -10,7 +10,7 @@ import type { Lineage } from '../ledger/lineage.ts';
 import type { WorkflowEngine } from '../workflow/engine/engine.ts';
 import type { RunDetail, StepView } from '../workflow/engine/reading.ts';
 import type { RunState } from '../workflow/engine/run-state.ts';
-import { ENDED, type ListedRun } from '../workflow/engine/run-store.ts';
+import { ENDED, type ListedRun } from '../workflow/engine/stored-run.ts';
 import { openEventStream } from './event-stream.ts';
 import { actorOf, route } from './routes.ts';
 import { attemptToJson, operationRoutes } from './routes-operations.ts';
@@ -60,7 +60,7 @@ export function runRoutes(dependencies: RunDependencies): (server: FastifyInstan
       query: Type.Object(
         {
           attempt: Type.Optional(
-            Type.Integer({ minimum: 1, description: 'The run as it was at the end of an earlier attempt' }),
+            Type.Integer({ minimum: 1, description: 'The run as it was after an earlier attempt' }),
           ),
         },
         { additionalProperties: false },
@@ -140,7 +140,7 @@ function streamRoute(server: FastifyInstance, dependencies: RunDependencies): vo
     method: 'GET',
     url: '/api/v1/runs/:id/stream',
     permission: 'runs.read',
-    summary: 'Server-sent events: `run` with the whole run at each change, until it has ended',
+    summary: 'Server-sent events: `run` with the complete run at each change, until it has ended',
     tag,
     params: IdParams,
     handle: async ({ params, request, reply }) => {
@@ -201,7 +201,7 @@ function actionRoutes(server: FastifyInstance, dependencies: RunDependencies): v
     url: '/api/v1/runs/:id/signal',
     permission: 'runs.control',
     summary:
-      'Answer a step that waits: end a `wait`, or answer a function of the program that embeds AIOS; the first answer stands. Tasks, events and other runs are answered as such',
+      'Signal a waiting step: end a `wait`, or answer a function of the program that embeds AIOS; the first answer counts. Steps that wait for tasks, events or other runs refuse signals',
     tag,
     params: IdParams,
     body: Type.Object(

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { Clock } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { AuditLog } from '../ledger/audit.ts';
-import type { Write } from '../store/group-commit.ts';
+import type { Write } from '../store/lane.ts';
 import type { WorkflowEngine } from '../workflow/engine/engine.ts';
 import type { ScheduleView } from '../workflow/engine/scheduler.ts';
 import { actorOf, type Caller, route } from './routes.ts';
@@ -20,7 +20,7 @@ const Schedule = Type.Object({
   workflow: Type.String(),
   version: Type.Integer(),
   kind: Type.String({ enum: ['every', 'cron', 'after'] }),
-  expression: Type.String({ description: 'The pattern of cron; the duration of the others, as in PT15M' }),
+  expression: Type.String({ description: 'The cron pattern; for the other kinds a duration such as PT15M' }),
   timezone: Type.String(),
   overlap: Type.String({ enum: ['skip', 'queue', 'parallel', 'cancel'] }),
   missed: Type.String({ enum: ['skip', 'last', 'all'] }),
@@ -28,8 +28,8 @@ const Schedule = Type.Object({
   nextAt: Type.Optional(moment),
   lastAt: Type.Optional(Type.String({ format: 'date-time', description: 'The due time of the last run' })),
   lastRunId: Type.Optional(Type.String()),
-  queued: Type.Integer({ description: 'Due times that wait for the runs before them' }),
-  skipped: Type.Integer({ description: 'Due times passed over because a run went on' }),
+  queued: Type.Integer({ description: 'Due times that wait for earlier runs' }),
+  skipped: Type.Integer({ description: 'Due times skipped because a run was still in progress' }),
 });
 const tag = 'runs';
 
@@ -41,7 +41,7 @@ export function scheduleRoutes(dependencies: Dependencies): (server: FastifyInst
       method: 'GET',
       url: '/api/v1/schedules',
       permission: 'runs.read',
-      summary: 'Flows that start by time, with their next and last times',
+      summary: 'Flows that start on a schedule, with their next and last times',
       tag,
       answer: pageOf(Schedule),
       // One row for a flow: there are as many as files in the project, and no page is cut.
@@ -58,7 +58,7 @@ function pauseRoutes(server: FastifyInstance, dependencies: Dependencies): void 
     method: 'POST',
     url: '/api/v1/workflows/:name/schedule/pause',
     permission: 'runs.control',
-    summary: 'Stop starting runs by time; runs under way go on',
+    summary: 'Pause a schedule; runs in progress continue',
     tag,
     params: NameParams,
     body: Type.Object(
@@ -66,7 +66,7 @@ function pauseRoutes(server: FastifyInstance, dependencies: Dependencies): void 
         discardQueued: Type.Optional(
           Type.Boolean({
             default: false,
-            description: 'Forget the due times that wait, those of a back-fill too',
+            description: 'Drop the due times that wait, including those of a back-fill',
           }),
         ),
       },
@@ -83,7 +83,7 @@ function pauseRoutes(server: FastifyInstance, dependencies: Dependencies): void 
     method: 'POST',
     url: '/api/v1/workflows/:name/schedule/resume',
     permission: 'runs.control',
-    summary: 'Start runs by time again, from now on; the times of the pause are not made up for',
+    summary: 'Resume a schedule from now on; the times of the pause are not made up for',
     tag,
     params: NameParams,
     answer: Schedule,
@@ -100,12 +100,13 @@ function backfillRoute(server: FastifyInstance, dependencies: Dependencies): voi
     method: 'POST',
     url: '/api/v1/workflows/:name/schedule/backfill',
     permission: 'runs.control',
-    summary: 'Start the runs of a past range once each, in order; times that have a run already are left out',
+    summary:
+      'Start the runs of a past range, each once and in order; times that already have a run are skipped',
     tag,
     params: NameParams,
     body: Type.Object({ from: moment, until: moment }, { additionalProperties: false }),
     answer: Type.Object({
-      times: Type.Integer({ description: 'Runs that are started, now or one after the other' }),
+      times: Type.Integer({ description: 'Runs that will be started' }),
       alreadyRun: Type.Integer({ description: 'Due times of the range that have a run' }),
       schedule: Schedule,
     }),

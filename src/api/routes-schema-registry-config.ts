@@ -69,7 +69,7 @@ function compatibilityRoutes(
     url: `${root}/compatibility/subjects/:subject/versions`,
     permission: 'definitions.read',
     summary:
-      'Whether a schema could be the next of a subject: compared with the versions that its mode names',
+      'Whether a schema could be the next version of a subject: compared with the versions that its mode requires',
     tag,
     params: SubjectParams,
     query: Verbose,
@@ -89,7 +89,7 @@ function defaultRoutes(server: FastifyInstance, dependencies: ConfigDependencies
     method: 'GET',
     url: `${root}/config`,
     permission: 'definitions.read',
-    summary: 'The mode of contracts that name none',
+    summary: 'The compatibility mode of contracts that set none',
     tag,
     handle: async () => ({ compatibilityLevel: await registry.defaultCompatibility.mode() }),
   });
@@ -97,7 +97,7 @@ function defaultRoutes(server: FastifyInstance, dependencies: ConfigDependencies
     method: 'PUT',
     url: `${root}/config`,
     permission: 'definitions.write',
-    summary: 'Change the mode of contracts that name none',
+    summary: 'Change the compatibility mode of contracts that set none',
     tag,
     body: Level,
     handle: async ({ body, caller }) => {
@@ -111,7 +111,7 @@ function defaultRoutes(server: FastifyInstance, dependencies: ConfigDependencies
     method: 'DELETE',
     url: `${root}/config`,
     permission: 'definitions.write',
-    summary: 'Reset the mode of contracts that name none to BACKWARD; answers the mode that was before',
+    summary: 'Reset the compatibility mode of contracts that set none to BACKWARD; returns the previous mode',
     tag,
     handle: async ({ caller }) => {
       await subjects.requireWritable('');
@@ -127,7 +127,7 @@ function subjectConfigRoutes(server: FastifyInstance, { subjects, writer }: Conf
     url,
     permission: 'definitions.read',
     summary:
-      'The mode of a contract: its own, or an error of the code 40408; with `defaultToGlobal`, else that of all',
+      'The compatibility mode of a contract, or error 40408 if it sets none; with `defaultToGlobal` the global mode instead of the error',
     tag,
     params: SubjectParams,
     query: Type.Object({ defaultToGlobal: Flag }),
@@ -155,7 +155,7 @@ function subjectConfigRoutes(server: FastifyInstance, { subjects, writer }: Conf
     method: 'DELETE',
     url,
     permission: 'definitions.write',
-    summary: 'Remove the mode of a contract, so that the global one applies; answers the mode that it had',
+    summary: 'Remove the mode of a contract, so that the global one applies; returns the mode that it had',
     tag,
     params: SubjectParams,
     handle: async ({ params: { subject }, caller }) => {

@@ -57,7 +57,7 @@ function modeOfSubjectRoutes(server: FastifyInstance, dependencies: ModeDependen
     method: 'GET',
     url,
     permission: 'definitions.read',
-    summary: 'The mode of a subject: its own, or an error of the code 40409',
+    summary: 'The mode of a subject, or error 40409 if it has none',
     tag,
     params: SubjectParams,
     query: Type.Object({ defaultToGlobal: Flag }),
@@ -84,7 +84,7 @@ function modeOfSubjectRoutes(server: FastifyInstance, dependencies: ModeDependen
     method: 'DELETE',
     url,
     permission: 'definitions.write',
-    summary: 'Remove the mode of a subject; answers the one that it had',
+    summary: 'Remove the mode of a subject; returns the mode that it had',
     tag,
     params: SubjectParams,
     handle: async ({ params: { subject }, caller }) => {

@@ -84,7 +84,7 @@ function subjectRoutes(server: FastifyInstance, { subjects }: Parts): void {
     method: 'POST',
     url: `${root}/subjects/:subject`,
     permission: 'definitions.read',
-    summary: 'Which version a schema is',
+    summary: 'The version of a subject that has a given schema',
     tag,
     params: SubjectParams,
     query: Deleted,
@@ -96,7 +96,7 @@ function subjectRoutes(server: FastifyInstance, { subjects }: Parts): void {
     method: 'GET',
     url: `${root}/contexts`,
     permission: 'definitions.read',
-    summary: 'The contexts of subjects: there is one',
+    summary: 'The contexts of subjects: there is only one',
     tag,
     handle: () => ['.'],
   });
@@ -120,7 +120,7 @@ function versionRoutes(server: FastifyInstance, { subjects, writer }: Parts): vo
     url,
     permission: 'definitions.read',
     summary:
-      'The id of a schema; one that is not there becomes a contract, or its next version, for callers who may change definitions',
+      'Register a schema and return its id; a new schema becomes a contract, or its next version, if the caller may change definitions',
     tag,
     params: SubjectParams,
     body: Type.Object({ ...SchemaBody.properties, ruleSet: Type.Optional(Type.Unknown()) }),
@@ -128,7 +128,7 @@ function versionRoutes(server: FastifyInstance, { subjects, writer }: Parts): vo
       if ((ruleSet ?? null) !== null)
         throw registryError(
           'invalidSchema',
-          'Rule sets are not kept here: write them as quality rules of the contract.',
+          'Rule sets are not supported: write them as quality rules of the contract.',
         );
       return versionToJson(await writer.register(subject, await subjects.read(sent), caller));
     },
@@ -182,7 +182,7 @@ function deletionRoutes(server: FastifyInstance, { deleter }: Parts): void {
     url: `${root}/subjects/:subject`,
     permission: 'definitions.write',
     summary:
-      'Delete all versions of a subject in the registry: softly, or for good. Contracts in force are not',
+      'Delete all versions of a subject in the registry, softly or permanently; refused for a contract in use',
     tag,
     params: SubjectParams,
     query,
@@ -193,7 +193,7 @@ function deletionRoutes(server: FastifyInstance, { deleter }: Parts): void {
     method: 'DELETE',
     url: `${root}/subjects/:subject/versions/:version`,
     permission: 'definitions.write',
-    summary: 'Delete one version in the registry: softly, or for good. The one in force is not',
+    summary: 'Delete one version in the registry, softly or permanently; refused for the version in use',
     tag,
     params: VersionParams,
     query,

@@ -89,7 +89,7 @@ function modelRoutes(
     method: 'GET',
     url: `${path}/config`,
     permission: 'models.read',
-    summary: `How ${of} is served, in the words of Triton`,
+    summary: `How ${of} is served, in the format of Triton`,
     tag,
     params: Params,
     answer: AnyObject,

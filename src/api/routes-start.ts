@@ -6,6 +6,7 @@ import type { Appended } from '../events/head.ts';
 import type { EventLog } from '../events/log.ts';
 import { type CloudEvent, postedBy } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
+import { strictJson } from '../kernel/exact-integers.ts';
 import { isObject, type Json } from '../kernel/json.ts';
 import { requireDepth } from '../kernel/json-depth.ts';
 import type { Limits } from '../kernel/limits.ts';
@@ -41,11 +42,11 @@ export function startRoutes(dependencies: StartDependencies): (server: FastifyIn
         url: '/api/v1/workflows/:name/runs',
         permission: 'runs.start',
         summary:
-          'Start a run with `{input}`, or with a CloudEvent that the flow starts on; with `wait` answer when it has ended or waits for a person',
+          'Start a run with `{input}`, or with a CloudEvent that the flow starts on; with `wait` the answer comes when it has ended or waits for a person',
         tag: 'runs',
         params: NameParams,
         query: Type.Object({
-          wait: Type.Optional(Type.String({ description: 'How long to wait, as in 30s' })),
+          wait: Type.Optional(Type.String({ description: 'How long to wait, such as 30s' })),
         }),
         answer: Started,
         handle: ({ request, reply, params, query }) => {
@@ -100,8 +101,9 @@ function inputOf({ body, headers }: FastifyRequest, limits: Limits): Json {
   }
   let value: unknown;
   try {
-    value = JSON.parse(bytes.toString('utf8'));
+    value = strictJson(bytes.toString('utf8'));
   } catch (cause) {
+    if (cause instanceof AiosError) throw cause;
     throw new AiosError('request.malformed', { detail: (cause as Error).message, cause });
   }
   requireDepth(value, limits.jsonDepthMax);

@@ -31,7 +31,7 @@ export function systemRoutes({ checks, metrics }: Dependencies): (server: Fastif
       method: 'GET',
       url: '/readyz',
       permission: 'public',
-      summary: 'Whether traffic may come; 503 with the reason when not',
+      summary: 'Whether the process is ready for traffic; 503 with the reason if not',
       tag,
       answer: Readiness,
       handle: async ({ reply }) => {

@@ -14,7 +14,7 @@ export function taskAmendRoutes({ tasks }: { tasks: Tasks }): (server: FastifyIn
       url: '/api/v1/tasks/:id/amend',
       permission: 'tasks.act',
       summary:
-        'Correct what a case shows: everybody is asked again, and whoever corrected it may not answer; returns the new task',
+        'Correct the data of a case: everybody is asked again, and the person who corrected it may not answer; returns the new task',
       tag: 'tasks',
       params: IdParams,
       body: Type.Object(

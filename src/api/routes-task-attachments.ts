@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import { AiosError } from '../kernel/errors.ts';
 import type { Attachment } from '../tasks/attachments.ts';
 import type { Tasks } from '../tasks/tasks.ts';
+import { bytesOfBase64 } from './base64.ts';
 import { route } from './routes.ts';
 import { IdParams, iso, pageOf } from './shapes.ts';
 
@@ -52,7 +52,7 @@ export function taskAttachmentRoutes({ tasks }: { tasks: Tasks }): (server: Fast
       body: NewAttachment,
       answer: AttachmentShape,
       handle: async ({ params: { id }, body: { name, mediaType, contentBase64 }, caller }) => {
-        const bytes = decode(contentBase64);
+        const bytes = bytesOfBase64(contentBase64, '/contentBase64');
         return toJson(await tasks.attachments.add({ id, by: caller, name, mediaType, bytes }));
       },
     });
@@ -77,15 +77,6 @@ export function taskAttachmentRoutes({ tasks }: { tasks: Tasks }): (server: Fast
       },
     });
   };
-}
-
-/** @throws AiosError `request.invalid` where Node would leave out what it does not know */
-function decode(base64: string): Buffer {
-  const bytes = Buffer.from(base64, 'base64');
-  if (bytes.toString('base64') === base64) return bytes;
-  throw new AiosError('request.invalid', {
-    issues: [{ path: '/contentBase64', message: 'not base64', expected: 'RFC 4648, with its padding' }],
-  });
 }
 
 /** RFC 6266: the name in ASCII for old readers, and as it is (RFC 8187). */

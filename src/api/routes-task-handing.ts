@@ -6,7 +6,7 @@ import { IdParams, pageOf } from './shapes.ts';
 import { TaskShape, taskToJson } from './task-shape.ts';
 
 const Message = Type.Optional(Type.String({ minLength: 1, maxLength: 10_000 }));
-const Person = Type.String({ minLength: 1, description: 'An id that the candidates of the task show' });
+const Person = Type.String({ minLength: 1, description: 'An id from the candidates of the task' });
 const tag = 'tasks';
 
 /** In whose hands a task is, how pressing it is, when it is looked at again. */
@@ -23,7 +23,8 @@ function personRoutes(server: FastifyInstance, tasks: Tasks): void {
     ...shared,
     method: 'POST',
     url: '/api/v1/tasks/:id/delegate',
-    summary: 'Hand a claimed task to another, who answers it or hands it back; its owner stays accountable',
+    summary:
+      'Delegate a claimed task to somebody else, who answers it or hands it back; its owner stays accountable',
     body: Type.Object({ to: Person, message: Message }, { additionalProperties: false }),
     handle: async ({ params, body, caller }) =>
       taskToJson(await tasks.handing.delegate(params.id, caller, body.to, body.message)),
@@ -32,7 +33,7 @@ function personRoutes(server: FastifyInstance, tasks: Tasks): void {
     ...shared,
     method: 'POST',
     url: '/api/v1/tasks/:id/hand-back',
-    summary: 'Give a delegated task back to its owner, who may also take it back so',
+    summary: 'Return a delegated task to its owner; the owner may call this, too',
     body: Type.Object({ message: Message }, { additionalProperties: false }),
     handle: async ({ params, body, caller }) =>
       taskToJson(await tasks.handing.handBack(params.id, caller, body.message)),
@@ -55,7 +56,7 @@ function personRoutes(server: FastifyInstance, tasks: Tasks): void {
     method: 'GET',
     url: '/api/v1/tasks/:id/candidates',
     permission: 'tasks.read',
-    summary: 'Who may be given a task',
+    summary: 'The people to whom a task can be assigned',
     tag,
     params: IdParams,
     answer: pageOf(

@@ -19,11 +19,11 @@ const QueueCounts = Type.Object({
 const SHOWN = {
   contextDigest: Type.String({ description: 'contextDigest of the task as it was shown' }),
   minutes: Type.Optional(
-    Type.Number({ minimum: 0, description: 'Of work; measured since the claim when absent' }),
+    Type.Number({ minimum: 0, description: 'Minutes of work; measured since the claim when absent' }),
   ),
 };
 const Completion = Type.Object(
-  { result: Type.Unknown({ description: 'What the form of the task asks for' }), ...SHOWN },
+  { result: Type.Unknown({ description: 'The answer, as the form of the task requires' }), ...SHOWN },
   { additionalProperties: false },
 );
 const Question = Type.Object(
@@ -67,7 +67,7 @@ export function taskRoutes({ tasks }: { tasks: Tasks }): (server: FastifyInstanc
       method: 'POST',
       url: '/api/v1/tasks/:id/complete',
       permission: 'tasks.act',
-      summary: 'Answer a task, bound to exactly what it showed; its run goes on',
+      summary: 'Answer a task, bound to exactly what it showed; its run continues',
       tag,
       params: IdParams,
       body: Completion,
@@ -83,7 +83,7 @@ export function taskRoutes({ tasks }: { tasks: Tasks }): (server: FastifyInstanc
       method: 'POST',
       url: '/api/v1/tasks/:id/return',
       permission: 'tasks.act',
-      summary: 'Send a task back to the requester with a question; its run goes on with it',
+      summary: 'Send a task back to the requester with a question, with which its run continues',
       tag,
       params: IdParams,
       body: Question,
@@ -99,7 +99,7 @@ function readRoutes(server: FastifyInstance, tasks: Tasks): void {
     method: 'GET',
     url: '/api/v1/tasks',
     permission: 'tasks.read',
-    summary: 'Tasks: those that wait by priority, due date and age, others newest first',
+    summary: 'Tasks: open ones by priority, due date and age, others newest first',
     tag,
     query: pageQuery({
       queue: Type.Optional(Type.String()),
@@ -131,7 +131,7 @@ function readRoutes(server: FastifyInstance, tasks: Tasks): void {
     method: 'GET',
     url: '/api/v1/tasks/counts',
     permission: 'tasks.read',
-    summary: 'How much waits in each queue',
+    summary: 'The number of waiting tasks in each queue',
     tag,
     answer: pageOf(QueueCounts),
     handle: async () => ({

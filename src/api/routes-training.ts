@@ -18,7 +18,7 @@ export function trainingRoutes({ db }: Dependencies): (server: FastifyInstance) 
       url: '/api/v1/runs/:id/logs',
       permission: 'runs.read',
       summary:
-        'What the training commands of a run wrote, in pieces; ask again with the cursor for what came since',
+        'The output of the training commands of a run, in pieces; pass the cursor to get what was added since',
       tag: 'runs',
       params: IdParams,
       query: pageQuery({ step: Type.Optional(Type.String()) }),

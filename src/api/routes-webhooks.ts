@@ -34,7 +34,7 @@ const View = Type.Object({
 });
 const WithSecret = Type.Object({
   ...View.properties,
-  secret: Type.Optional(Type.String({ description: 'Told once: whsec_…' })),
+  secret: Type.Optional(Type.String({ description: 'Shown once: whsec_…' })),
 });
 const Delivery = Type.Object({
   id: Type.String({ description: 'The webhook-id of the message' }),
@@ -59,7 +59,7 @@ export function webhookRoutes({ webhooks }: Dependencies): (server: FastifyInsta
       method: 'GET',
       url: '/api/v1/webhooks',
       permission: 'events.read',
-      summary: 'Webhooks, with what is wrong with them',
+      summary: 'Webhooks, with their problems',
       tag,
       answer: pageOf(View),
       // As many as people have made: no page is cut.
@@ -85,13 +85,13 @@ function writeRoutes(server: FastifyInstance, webhooks: Webhooks): void {
     url: '/api/v1/webhooks',
     permission,
     summary:
-      'Send events to an address from now on, signed by Standard Webhooks; with `Idempotency-Key`, once',
+      'Create a webhook: events are sent to an address from now on, signed as in Standard Webhooks; with `Idempotency-Key` created once',
     tag,
     body: Type.Object(
       {
         ...Wanted,
         url: Type.String(),
-        secret: Type.Optional(Type.String({ description: 'whsec_…; made when left out' })),
+        secret: Type.Optional(Type.String({ description: 'whsec_…; generated when left out' })),
       },
       { additionalProperties: false },
     ),
@@ -108,7 +108,7 @@ function writeRoutes(server: FastifyInstance, webhooks: Webhooks): void {
     method: 'POST',
     url: '/api/v1/webhooks/:id/rotate',
     permission,
-    summary: 'Give a webhook a new secret; for a day, messages carry a signature of the old one, too',
+    summary: 'Rotate the secret of a webhook; for a day messages are also signed with the old one',
     tag,
     params: IdParams,
     answer: WithSecret,
@@ -136,7 +136,7 @@ function changeRoute(server: FastifyInstance, webhooks: Webhooks): void {
     method: 'PATCH',
     url: '/api/v1/webhooks/:id',
     permission: 'webhooks.manage',
-    summary: 'Change, disable or enable a webhook; enabled again, it begins with the events that come then',
+    summary: 'Change, disable or enable a webhook; an enabled webhook continues with new events',
     tag,
     params: IdParams,
     body: Type.Object(
@@ -160,7 +160,7 @@ function deliveryRoutes(server: FastifyInstance, webhooks: Webhooks): void {
     method: 'GET',
     url: '/api/v1/webhooks/:id/deliveries',
     permission: 'events.read',
-    summary: 'Deliveries that did not succeed at once, the last tried first',
+    summary: 'Deliveries that did not succeed at the first attempt, most recently tried first',
     tag,
     params: IdParams,
     query: pageQuery({

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { AiosError } from '../kernel/errors.ts';
 import type { AttributeFilter, Comparison } from '../workflow/engine/attributes.ts';
-import type { RunFilters, RunStatus } from '../workflow/engine/run-store.ts';
+import type { RunFilters, RunStatus } from '../workflow/engine/stored-run.ts';
 import { VersionNumber } from './shapes.ts';
 
 export const RunStatusName = Type.String({

@@ -1,4 +1,4 @@
-import type { SchemaReference } from '../contracts/contract-kind.ts';
+import type { SchemaReference } from '../contracts/contract-body.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { escapePointer } from '../kernel/schema.ts';
 import { registryError } from './schema-registry-errors.ts';

@@ -1,5 +1,4 @@
 import { type Static, Type } from 'typebox';
-import type { Which } from './schema-registry-subjects.ts';
 
 export const SubjectParams = Type.Object({ subject: Type.String({ minLength: 1 }) });
 // Checked by who looks for it: Confluent's clients go by its own codes.
@@ -39,3 +38,6 @@ export function whichOf({ deleted, deletedOnly }: Static<typeof Deleted>): Which
   if (isSet(deletedOnly)) return 'only-deleted';
   return isSet(deleted) ? 'deleted' : 'live';
 }
+
+/** Which versions are looked at: those that nobody deleted, softly deleted ones too, or these alone. Those that were deleted for good are never. */
+export type Which = 'live' | 'deleted' | 'only-deleted';

@@ -1,5 +1,5 @@
 import { avroContract, type SchemaOf, sameSchema } from '../contracts/avro-contract.ts';
-import type { ContractBody } from '../contracts/contract-kind.ts';
+import type { ContractBody } from '../contracts/contract-body.ts';
 import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
 import type { Deletion, RegistryDeletions } from '../contracts/registry-deletions.ts';
 import type { RegistryModes } from '../contracts/registry-modes.ts';
@@ -12,7 +12,7 @@ import { requireDepth } from '../kernel/json-depth.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { registryError } from './schema-registry-errors.ts';
 import { bundled, type ResolvedReference } from './schema-registry-references.ts';
-import type { SentSchema } from './schema-registry-shapes.ts';
+import type { SentSchema, Which } from './schema-registry-shapes.ts';
 
 /** Ids are integers of four bytes in the messages. */
 const ID_MAX = 0x7fffffff;
@@ -27,9 +27,6 @@ export interface NumberedVersion {
   /** Whether events that name no version are held to it. */
   readonly isNewest: boolean;
 }
-
-/** Which versions are looked at: those that nobody deleted, softly deleted ones too, or these alone. Those that were deleted for good are never. */
-export type Which = 'live' | 'deleted' | 'only-deleted';
 
 function isOf(which: Which, deletion: Deletion | undefined): boolean {
   if (deletion === undefined) return which !== 'only-deleted';

@@ -1,6 +1,6 @@
 import type { SchemaOf } from '../contracts/avro-contract.ts';
 import type { CompatibilityMode } from '../contracts/compatibility.ts';
-import type { ContractBody } from '../contracts/contract-kind.ts';
+import type { ContractBody } from '../contracts/contract-body.ts';
 import type { ContractRegistry } from '../contracts/registry.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { untilFirst } from './overtaken.ts';

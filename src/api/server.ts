@@ -5,8 +5,10 @@ import { Ajv } from 'ajv';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { AiosError } from '../kernel/errors.ts';
 import { addFormats, onlyInstants } from '../kernel/formats.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
+import { onlyDecimals } from './address-integers.ts';
 import { BodyIntake } from './body-intake.ts';
 import { Cors } from './cors.ts';
 import { withHeaders } from './document-headers.ts';
@@ -199,6 +201,8 @@ function keepBodies(server: FastifyInstance): void {
     addFormats(new Ajv({ ...options, coerceTypes: true })),
   ].map(onlyInstants) as [Ajv, Ajv];
   server.setValidatorCompiler(({ schema, httpPart }) =>
-    (httpPart === 'body' ? ofBodies : ofText).compile(schema as object),
+    httpPart === 'body'
+      ? ofBodies.compile(schema as object)
+      : onlyDecimals(ofText.compile(schema as object), schema as JsonObject),
   );
 }

@@ -23,22 +23,24 @@ export const TaskShape = Type.Object({
   createdAt: Time,
   dueAt: Type.Optional(Type.String({ format: 'date-time', description: 'When it should be done' })),
   deadlineAt: Type.Optional(
-    Type.String({ format: 'date-time', description: 'When the safe outcome counts' }),
+    Type.String({ format: 'date-time', description: 'When the safe outcome becomes the answer' }),
   ),
   followUpAt: Type.Optional(
-    Type.String({ format: 'date-time', description: 'Left out of what waits for a person until then' }),
+    Type.String({ format: 'date-time', description: 'Hidden from inboxes until then' }),
   ),
   candidateGroups: Type.Optional(
-    Type.Array(Type.String(), { description: 'Whose it is, instead of the groups and roles of its queue' }),
+    Type.Array(Type.String(), {
+      description: 'Who may answer, instead of the groups and roles of its queue',
+    }),
   ),
-  addedGroups: Type.Array(Type.String(), { description: 'Who may answer too since it was escalated' }),
+  addedGroups: Type.Array(Type.String(), { description: 'Who else may answer since it was escalated' }),
   addedRoles: Type.Array(Type.String()),
   escalationLevel: Type.Integer({ description: '0 until the first escalation of its queue' }),
   continues: Type.Optional(
-    Type.String({ description: 'The task before it, which was returned to the requester' }),
+    Type.String({ description: 'The previous task, which was returned to the requester' }),
   ),
   mayReturn: Type.Boolean({ description: 'Whether it may be sent back with a question' }),
-  owner: Type.Optional(Type.String({ description: 'Who stays accountable while claimedBy has it in hand' })),
+  owner: Type.Optional(Type.String({ description: 'Who stays accountable while claimedBy works on it' })),
   ownerId: Type.Optional(Type.String()),
   claimedAt: Type.Optional(Time),
   endedAt: Type.Optional(Time),

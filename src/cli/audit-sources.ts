@@ -2,7 +2,7 @@ import type { AiosClient } from '../client/client.ts';
 import { digestOf } from '../kernel/canonical.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { leafHash, verifyInclusion } from '../kernel/merkle.ts';
+import { leafHash, TreeFrontier, verifyInclusion } from '../kernel/merkle.ts';
 import { openCheckpoint } from '../kernel/signed-note.ts';
 import { entriesOf, entryOf, folderLog, verifierOf } from './audit-copy.ts';
 import { copiedDefinition, copiedPayloads } from './evidence.ts';
@@ -98,13 +98,18 @@ export async function copySource(
       const found: AuditEntry[] = [];
       let index = 0;
       let hasMore = false;
+      const frontier = new TreeFrontier();
       for await (const bytes of entriesOf(log, size)) {
+        frontier.add(leafHash(bytes));
         const entry = entryIn(index++, bytes);
         if (object === undefined || entry.object === object) found.push(entry);
         if (object !== undefined || found.length <= limit) continue;
         found.shift();
         hasMore = true;
       }
+      // A list leaves out what does not match: only the whole tree shows that nothing was taken from it.
+      if (frontier.size !== size || Buffer.compare(frontier.root(), root) !== 0)
+        throw new Error('The log does NOT hold: its entries are not those of the tree that was signed.');
       return { items: found.reverse(), nextCursor: hasMore ? String(found.at(-1)!.index) : null };
     },
     async entry(index) {

@@ -9,10 +9,10 @@ import {
   type Decision,
   serverSource,
 } from './audit-sources.ts';
+import type { Action } from './command-row.ts';
 import { payloadDigest as payloadDigestOf, writeEvidence } from './evidence.ts';
 import { listText } from './listing.ts';
 import { countOf, EXIT, print, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 /** No more are named at once: `keyNamesMax` of the server is 200. */

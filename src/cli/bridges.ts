@@ -1,7 +1,7 @@
 import { AiosError } from '../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import type { Action } from './command-row.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Bridge {

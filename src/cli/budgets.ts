@@ -1,8 +1,8 @@
 import { AiosError } from '../kernel/errors.ts';
 import { formatUsd, microUsd } from '../kernel/money.ts';
+import type { Action } from './command-row.ts';
 import { unknownName } from './known-names.ts';
 import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Budget {

@@ -1,4 +1,4 @@
-import type { CommandRow } from './program.ts';
+import type { CommandRow } from './command-row.ts';
 
 /** What people do with contracts. */
 export const CONTRACT_COMMANDS: readonly CommandRow[] = [
@@ -12,14 +12,14 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
   {
     under: 'contracts',
     name: 'show <type>',
-    description: 'the versions of a contract, and which definitions name its type',
+    description: 'the versions of a contract, and the definitions that use its type',
     example: 'aios contracts show order.placed',
     load: async () => (await import('./contracts.ts')).show,
   },
   {
     under: 'contracts',
     name: 'diff <type> <from> [to]',
-    description: 'how two versions differ, and what each would refuse of the other’s data',
+    description: 'how two versions differ, and which data of one the other would refuse',
     example: 'aios contracts diff order.placed 1.0.0 1.1.0',
     load: async () => (await import('./contracts.ts')).diff,
   },
@@ -27,7 +27,7 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
     under: 'contracts',
     name: 'check <file>',
     description:
-      'check a contract file as the next version (exit code 1 when it breaks the promised compatibility)',
+      'check a contract file as the next version (exit code 1 if it breaks the compatibility mode)',
     example: 'aios contracts check contracts/order.placed.yaml',
     options: [['--against <version>', 'compare it with this version alone']],
     load: async () => (await import('./contracts.ts')).check,
@@ -39,7 +39,7 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
     example: 'aios contracts deprecate order.placed 1.0.0 --sunset 2027-01-01T00:00:00Z',
     options: [
       ['--message <text>', 'what to use instead', 'Use the newest version.'],
-      ['--sunset <time>', 'until when it will be accepted'],
+      ['--sunset <time>', 'when it will no longer be accepted'],
       ['--undo', 'take the deprecation back'],
     ],
     load: async () => (await import('./contracts.ts')).deprecate,
@@ -47,21 +47,22 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
   {
     under: 'contracts',
     name: 'default-compatibility [mode]',
-    description: 'the mode of contracts that name none; with a mode, change it',
+    description: 'the compatibility mode of contracts that set none; with a mode, change it',
     example: 'aios contracts default-compatibility FULL',
     load: async () => (await import('./contracts.ts')).defaultCompatibility,
   },
   {
     under: 'contracts',
     name: 'asyncapi',
-    description: 'what the system takes and sends, as an AsyncAPI 3.0 document (--json for JSON)',
+    description:
+      'the events that the system receives and sends, as an AsyncAPI 3.0 document (--json for JSON)',
     example: 'aios contracts asyncapi',
     load: async () => (await import('./contracts.ts')).asyncapi,
   },
   {
     under: 'contracts',
     name: 'quality <type>',
-    description: 'how the measured quality rules of a contract stand (exit code 1 while one fails)',
+    description: 'the results of the measured quality rules of a contract (exit code 1 while one fails)',
     example: 'aios contracts quality order.placed',
     load: async () => (await import('./quarantine.ts')).quality,
   },

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { parse, stringify } from 'yaml';
 import type { Json, JsonObject } from '../kernel/json.ts';
+import type { Action } from './command-row.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Finding {

@@ -5,9 +5,9 @@ import type { ReadableStream } from 'node:stream/web';
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { formatUsd } from '../kernel/money.ts';
+import type { Action } from './command-row.ts';
 import { requireRun } from './known-names.ts';
 import { EXIT, pastTime, print, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Sum {

@@ -4,10 +4,10 @@ import { ProblemError } from '../client/client.ts';
 import type { Problem } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { awaitPass } from './await-pass.ts';
+import type { Action } from './command-row.ts';
 import { pathOf, type Version } from './datasets.ts';
 import { requireKnown } from './known-names.ts';
 import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Build {

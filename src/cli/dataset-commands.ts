@@ -1,4 +1,4 @@
-import type { CommandRow } from './program.ts';
+import type { CommandRow } from './command-row.ts';
 
 const OF_VERSION: [string, string, string] = ['--of-version <number>', 'a version, or latest', 'latest'];
 
@@ -14,7 +14,7 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
   {
     under: 'datasets',
     name: 'show <name>',
-    description: 'a dataset: its versions, and the columns of one with their distributions',
+    description: 'a dataset: its versions, and the columns of one version with their distributions',
     example: 'aios datasets show return-requests',
     options: [OF_VERSION],
     load: async () => (await import('./datasets.ts')).show,
@@ -26,7 +26,7 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
     example: 'aios datasets create return-requests --from 2026-01-01',
     options: [
       ['--file <file>', 'entity rows with keys, a timestamp and labels (.csv, .jsonl, .parquet)'],
-      ['--from <time>', 'only events of this time or later'],
+      ['--from <time>', 'only events at this time or later'],
       ['--to <time>', 'only events before this time'],
       ['--created-before <time>', 'only what had been recorded by then'],
       ['--no-wait', 'return at once'],

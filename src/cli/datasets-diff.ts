@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../kernel/json.ts';
+import type { Action } from './command-row.ts';
 import { pathOf, versionText } from './datasets.ts';
 import { EXIT, print, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Column {

@@ -4,9 +4,9 @@ import { extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { AiosClient } from '../client/client.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import type { Action } from './command-row.ts';
 import { pathOf, versionText } from './datasets.ts';
 import { EXIT, print } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 /** `aios datasets export NAME TARGET`: what is written is said by the ending of the target; into a folder all of it. */

@@ -1,4 +1,4 @@
-import type { CommandRow } from './program.ts';
+import type { CommandRow } from './command-row.ts';
 
 /** What `aios events` holds. */
 export const EVENT_COMMANDS: readonly CommandRow[] = [
@@ -9,14 +9,14 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
       'replay a part of the log to a consumer group or a flow; without --yes, only count the events',
     example: 'aios events replay --workflow returns --from 2026-01-01 --yes',
     options: [
-      ['--consumer <group>', 'a consumer group that may be given events again'],
-      ['--workflow <name>', 'a flow: it starts runs marked as replayed'],
-      ['--from <time>', 'events recorded at this time or later; all that are kept when left out'],
-      ['--offsets <list>', 'where to begin instead: one offset for each partition, separated by commas'],
-      ['--until <time>', 'events recorded before this time; now when left out'],
+      ['--consumer <group>', 'a consumer group that can receive events again'],
+      ['--workflow <name>', 'a flow: starts runs, marked as replays'],
+      ['--from <time>', 'events recorded at this time or later (default: all that are still kept)'],
+      ['--offsets <list>', 'start at these offsets instead: one per partition, separated by commas'],
+      ['--until <time>', 'events recorded before this time (default: now)'],
       ['--type <name...>', 'only events of these types'],
       ['--filter <expression>', 'only events for which this CEL expression is true'],
-      ['--reset', 'move the group itself back, instead of giving it events beside its place'],
+      ['--reset', 'move the group itself to that position, instead of replaying beside it'],
       ['--yes', 'do it'],
     ],
     load: async () => (await import('./events.ts')).replay,
@@ -46,7 +46,7 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
     description: 'list replays; with an id, show one',
     example: 'aios events replays REPLAY --cancel',
     options: [
-      ['--cancel', 'cancel it; what it has delivered stays'],
+      ['--cancel', 'cancel it; what it has already delivered stays'],
       ['--limit <count>', 'how many', '50'],
     ],
     load: async () => (await import('./events.ts')).replays,
@@ -54,33 +54,33 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
   {
     under: 'events',
     name: 'groups',
-    description: 'list consumer groups: how far behind each is, and how many processes work on it',
+    description: 'list consumer groups with their lag and the number of processes that work on each',
     example: 'aios events groups',
     load: async () => (await import('./events.ts')).groups,
   },
   {
     under: 'events',
     name: 'segments',
-    description: 'list the segments of the log, and which groups have not read each',
+    description: 'list the segments of the log, each with the groups that have not read it',
     example: 'aios events segments',
     load: async () => (await import('./events.ts')).segments,
   },
   {
     name: 'bridges [name]',
     description:
-      'list bridges to other systems and their state; with a name, show one, pause, resume or restart it, or move its place',
+      'list bridges to other systems and their state; with a name, show one, pause, resume or restart it, or change its position',
     example: 'aios bridges orders --pause',
     options: [
-      ['--pause', 'stop it until it is resumed; it keeps its place'],
+      ['--pause', 'stop it until it is resumed; it keeps its position'],
       ['--resume', 'resume it where it stopped'],
       ['--restart', 'restart it in every process, with the current secrets'],
       [
         '--position <json>',
-        'continue from a place that a bridge has shown: of a source, or the space of a sink',
+        'continue from a position that the bridge has shown before: of a source, or the space of a sink',
       ],
       [
         '--reset',
-        'make a source start over, or a sink forget its place on the other side; events that the log has are not taken twice',
+        'make a source start over, or a sink forget its position on the other side; events already in the log are not added again',
       ],
     ],
     load: async () => (await import('./bridges.ts')).bridges,

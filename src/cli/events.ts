@@ -1,9 +1,9 @@
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
+import type { Action } from './command-row.ts';
 import { requireKnown } from './known-names.ts';
 import { listText, readList } from './listing.ts';
 import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Plan {
@@ -172,7 +172,7 @@ function placed(name: 'from' | 'until', time: unknown) {
 function offsetsOf(text: string): number[] {
   return text.split(',').map((one) => {
     if (/^\s*\d+\s*$/.test(one)) return Number(one);
-    const detail = `--offsets takes one whole number for each partition, separated by commas; “${one}” is none.`;
+    const detail = `--offsets takes one whole number for each partition, separated by commas; “${one}” is not.`;
     throw new AiosError('request.invalid', { detail });
   });
 }

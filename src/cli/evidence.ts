@@ -159,35 +159,76 @@ export function payloadDigest(payloadSalt: string, payloadText: string): string 
   return createHash('sha256').update(Buffer.from(payloadSalt, 'base64')).update(payloadText).digest('hex');
 }
 
+/** What is read here of an entry. */
+interface Leaf {
+  readonly kind: string;
+  readonly action: string;
+  readonly payloadDigest: string;
+}
+
 /** Holds the payloads of a copy to the entries of its log. */
 export class PayloadCheck {
-  readonly problems: string[] = [];
   agreeing = 0;
   erased = 0;
+  readonly #problems: string[] = [];
+  #erasures = 0;
   /** By index; null of one that was erased. */
   readonly #digests = new Map<number, string | null>();
 
   /** Undefined for a copy without payloads. */
   static async open(folder: string): Promise<PayloadCheck | undefined> {
     const check = new PayloadCheck();
-    for await (const { index, payloadSalt, payloadText } of copiedPayloads(folder))
+    const models = new Set<string>();
+    for await (const { index, payloadSalt, payloadText } of copiedPayloads(folder)) {
+      if (check.#digests.has(index))
+        check.#problems.push(`the copy has more than one payload of entry ${index}`);
       check.#digests.set(
         index,
         payloadSalt === undefined || payloadText === undefined
           ? null
           : payloadDigest(payloadSalt, payloadText),
       );
+      const payload = payloadText === undefined ? undefined : (JSON.parse(payloadText) as Json);
+      const madeWith = isObject(payload) ? payload.madeWith : undefined;
+      for (const one of Array.isArray(madeWith) ? madeWith : []) if (typeof one === 'string') models.add(one);
+    }
+    await check.#models(folder, models);
     return check.#digests.size > 0 ? check : undefined;
   }
 
+  /** The files of the models that payloads name, by the digests they name. */
+  async #models(folder: string, named: ReadonlySet<string>): Promise<void> {
+    for (const one of named) {
+      const [, model = '', digest] = /^model\/(.+@\d+)#sha256:([0-9a-f]{64})$/.exec(one) ?? [];
+      if (digest === undefined) continue;
+      const path = join(folder, 'models', model);
+      if (!existsSync(path)) {
+        this.#problems.push(`the copy has no file of the model ${model}`);
+        continue;
+      }
+      const hash = createHash('sha256');
+      await pipeline(createReadStream(path), hash);
+      if (hash.digest('hex') !== digest)
+        this.#problems.push(`the file of the model ${model} is not the one that was used`);
+    }
+  }
+
+  /** Once all entries were held to it. That a payload was erased is the word of whoever made the copy: the log has an entry of each erasure, though not of whom. */
+  get problems(): readonly string[] {
+    if (this.erased === 0 || this.#erasures > 0) return this.#problems;
+    return [
+      ...this.#problems,
+      `${this.erased} payloads are called erased, and the log has no entry of an erasure`,
+    ];
+  }
+
   hold(index: number, entry: Uint8Array): void {
+    const { kind, action, payloadDigest: held } = JSON.parse(Buffer.from(entry).toString()) as Leaf;
+    if (kind === 'subject' && action === 'erased') this.#erasures++;
     const digest = this.#digests.get(index);
-    if (digest === undefined) this.problems.push(`the copy has no payload of entry ${index}`);
+    if (digest === undefined) this.#problems.push(`the copy has no payload of entry ${index}`);
     else if (digest === null) this.erased++;
-    else if (
-      digest === (JSON.parse(Buffer.from(entry).toString()) as { payloadDigest: string }).payloadDigest
-    )
-      this.agreeing++;
-    else this.problems.push(`the payload of entry ${index} is not the one it commits to`);
+    else if (digest === held) this.agreeing++;
+    else this.#problems.push(`the payload of entry ${index} is not the one it commits to`);
   }
 }

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AiosClient } from '../client/client.ts';
+import type { Action } from './command-row.ts';
 import { listText, readList } from './listing.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Run {

@@ -1,4 +1,4 @@
-import type { CommandRow } from './program.ts';
+import type { CommandRow } from './command-row.ts';
 
 const SPINE = 'a file with rows of keys and a timestamp (.csv, .jsonl or .json)';
 
@@ -9,7 +9,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
   {
     under: 'features',
     name: 'list',
-    description: 'every feature view with its kind and how fresh it is',
+    description: 'every feature view with its kind and freshness',
     example: 'aios features list',
     load: async () => (await import('./features.ts')).list,
   },
@@ -31,11 +31,11 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     under: 'features',
     name: 'online <service> <keys...>',
     description:
-      'the current features of an entity, its keys as name=value; of many entities with a list as JSON or @file',
+      'the current features of an entity, its keys as name=value; for many entities, a JSON list or @file',
     example: 'aios features online return-risk customer=C-17 product=22009D',
     options: [
       ['--as-of <time>', 'at this time instead of now'],
-      ['--request <json>', 'values that only the request knows'],
+      ['--request <json>', 'values that come with the request'],
       FULL_NAMES,
     ],
     load: async () => (await import('./features.ts')).online,
@@ -43,15 +43,15 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
   {
     under: 'features',
     name: 'historical [service] [file]',
-    description: `the features of many entities at times in the past; ${SPINE}. With --out, files of the server of any size are joined`,
+    description: `the features of many entities at times in the past; ${SPINE}. With --out, the server joins files of its own, of any size`,
     example: 'aios features historical return-risk rows.csv',
     options: [
       ['--created-before <time>', 'only what had been recorded by then'],
       FULL_NAMES,
       ['--service <name>', 'the service'],
-      ['--entities <file>', 'a .parquet or .csv below AIOS_FEATURE_FOLDERS of the server'],
-      ['--out <file>', 'the .parquet to write there'],
-      ['--timestamp <column>', 'the column with the time; timestamp or event_timestamp when left out'],
+      ['--entities <file>', 'a .parquet or .csv file in one of the server’s AIOS_FEATURE_FOLDERS'],
+      ['--out <file>', 'the .parquet file to write there'],
+      ['--timestamp <column>', 'the column with the time (default: timestamp or event_timestamp)'],
       ['--no-wait', 'return at once'],
     ],
     load: async () => (await import('./features.ts')).historical,
@@ -60,7 +60,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     under: 'features',
     name: 'joins [id]',
     description:
-      'list historical joins of files with how far each is; with an id, show one, and why it failed',
+      'list historical joins of files with their progress; with an id, show one, and why it failed',
     example: 'aios features joins JOIN --cancel',
     options: [['--cancel', 'cancel it; no file is left']],
     load: async () => (await import('./feature-joins.ts')).joins,
@@ -75,10 +75,10 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
   {
     under: 'features',
     name: 'materialize <view>',
-    description: 'bring the newest rows of a batch view online, and wait until that is done',
+    description: 'load the newest rows of a batch view into the online store, and wait until it is done',
     example: 'aios features materialize products --full',
     options: [
-      ['--full', 'all rows, not only what came in since the last time'],
+      ['--full', 'all rows, not only those added since the last time'],
       ['--no-wait', 'return at once'],
     ],
     load: async () => (await import('./features.ts')).materialize,
@@ -86,12 +86,12 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
   {
     under: 'features',
     name: 'backfill <view>',
-    description: 'rebuild a range of event times of a stream view from the log, while the stream goes on',
+    description: 'rebuild a range of event times of a stream view from the log, while the stream continues',
     example: 'aios features backfill customer-orders --from 2026-01-01',
     options: [
       ['--from <time>', 'the start of the range'],
-      ['--to <time>', 'its end, exclusive; now when left out'],
-      ['--include-late', 'also count events that came later than the view allows'],
+      ['--to <time>', 'its end, exclusive (default: now)'],
+      ['--include-late', 'also count events that arrived later than the view allows'],
     ],
     load: async () => (await import('./features.ts')).backfill,
   },
@@ -114,10 +114,10 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     description: 'compare features with a saved profile (exit code 1 when they have drifted)',
     example: 'aios features validate orders-today',
     options: [
-      ['--view <view>', 'a view as it is now; left out, that of the profile'],
+      ['--view <view>', 'a view as it is now (default: the view of the profile)'],
       ['--service <service>', 'a service, with --spine'],
       ['--spine <file>', SPINE],
-      ['--thresholds <json>', 'how far is too far, as {"psi": 0.1}'],
+      ['--thresholds <json>', 'what counts as drift, such as {"psi": 0.1}'],
     ],
     load: async () => (await import('./feature-profiles.ts')).validate,
   },

@@ -1,7 +1,7 @@
 import { AiosError } from '../kernel/errors.ts';
 import { awaitPass } from './await-pass.ts';
+import type { Action } from './command-row.ts';
 import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Join {

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../kernel/json.ts';
+import type { Action } from './command-row.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { readRows } from './rows.ts';
 import { openClient } from './session.ts';
 

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError } from '../kernel/errors.ts';
+import { strictJson } from '../kernel/exact-integers.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
+import type { Action } from './command-row.ts';
 import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { readRows } from './rows.ts';
 import { openClient } from './session.ts';
 
@@ -243,7 +244,7 @@ function objectOf(name: string, text: string): JsonObject {
 
 function jsonOf(name: string, text: string): Json {
   try {
-    return JSON.parse(text) as Json;
+    return strictJson(text);
   } catch (error) {
     throw invalid(`${name}: ${(error as Error).message}`);
   }

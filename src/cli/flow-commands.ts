@@ -1,16 +1,16 @@
-import type { CommandRow } from './program.ts';
+import type { CommandRow } from './command-row.ts';
 
 const BACK: CommandRow['options'] = [
-  ['--step <key>', 'the step to go back to; left out, where it failed'],
+  ['--step <key>', 'the step to go back to (default: the one that failed)'],
   ['--from-start', 'from the beginning'],
-  ['-i, --input <json>', 'what the step is given instead (with --from-start, the run); @file reads it'],
+  ['-i, --input <json>', 'a new input for the step (with --from-start, for the run); @file reads it'],
 ];
 
 const MANY: CommandRow['options'] = [
   ['--workflow <name>', 'runs of this flow'],
   ['--of-version <number>', 'runs of this version of the flow'],
-  ['--status <status>', 'runs in this status'],
-  ['--attr <name=value...>', 'runs with this attribute of their flow'],
+  ['--status <status>', 'runs with this status'],
+  ['--attr <name=value...>', 'runs with this attribute'],
   ['--from <time>', 'runs started at this time or later'],
   ['--to <time>', 'runs started before this time'],
   ['--yes', 'do it; without it they are only counted'],
@@ -19,7 +19,7 @@ const MANY: CommandRow['options'] = [
 const ACTIONS = {
   cancel: 'cancel a run',
   pause: 'stop a run before its next step',
-  resume: 'let a paused run go on',
+  resume: 'resume a paused run',
   retry: 'continue an ended run from where it failed, or from a step',
   delete: 'delete an ended run and its journal (its audit entries and costs stay)',
 } as const;
@@ -39,8 +39,8 @@ export const FLOW_COMMANDS: readonly CommandRow[] = [
     description: 'start a run and wait for its result',
     example: `aios run greet --input '{"name":"Ada"}'`,
     options: [
-      ['-i, --input <json>', 'the input, {} when left out; @file reads it from a file'],
-      ['-e, --event <json>', 'a CloudEvent for a flow that events start; @file reads it'],
+      ['-i, --input <json>', 'the input (default: {}); @file reads it from a file'],
+      ['-e, --event <json>', 'a CloudEvent, for a flow that is started by events; @file reads it'],
       ['-w, --wait <duration>', 'how long to wait, such as 30s; 0s returns at once', '30s'],
       ['--idempotency-key <key>', 'the same key gives the same run'],
     ],
@@ -54,7 +54,7 @@ export const FLOW_COMMANDS: readonly CommandRow[] = [
       ['--workflow <name>', 'only runs of this flow'],
       ['--status <status>', 'running, waiting, paused, completed, failed or canceled'],
       ['--of-version <number>', 'only runs of this version of the flow'],
-      ['--attr <name=value...>', 'only runs with this attribute of their flow'],
+      ['--attr <name=value...>', 'only runs with this attribute'],
       ['--limit <count>', 'how many', '20'],
     ],
     load: async () => (await import('./runs.ts')).runs,
@@ -64,7 +64,7 @@ export const FLOW_COMMANDS: readonly CommandRow[] = [
       under: 'runs',
       example: ACTION_EXAMPLES[action],
       name: `${action} [id]`,
-      description: `${ACTIONS[action]}; with a filter instead of an id, all that fit, after their count`,
+      description: `${ACTIONS[action]}; with a filter instead of an id, all runs that match (first only counted)`,
       options: action === 'retry' ? [...BACK, ...MANY] : MANY,
       load: async () => (await import('./run-operations.ts'))[action],
     }),
@@ -72,18 +72,18 @@ export const FLOW_COMMANDS: readonly CommandRow[] = [
   {
     under: 'runs',
     name: 'signal <id>',
-    description: 'end a wait of a run now, or answer a step that a program of yours answers',
+    description: 'end a wait of a run now, or answer a step that waits for one of your programs',
     example: `aios runs signal RUN --step wait-for-parcel --payload '{"arrived":true}'`,
     options: [
       ['--step <key>', 'the step, as aios runs ID shows it'],
-      ['--payload <json>', 'the answer, null when left out; @file reads it'],
+      ['--payload <json>', 'the answer (default: null); @file reads it'],
     ],
     load: async () => (await import('./run-operations.ts')).signal,
   },
   {
     under: 'workflows',
     name: 'versions <workflow>',
-    description: 'which versions of a flow still have runs that have not ended, and where they stand',
+    description: 'which versions of a flow still have unfinished runs, and the steps that these are at',
     example: 'aios workflows versions returns',
     load: async () => (await import('./versions.ts')).versions,
   },
@@ -97,24 +97,24 @@ export const FLOW_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'schedules [workflow]',
-    description: 'flows that start by time; with a flow, show, pause, resume or back-fill its schedule',
+    description: 'flows that start on a schedule; with a flow, show, pause, resume or back-fill its schedule',
     example: 'aios schedules nightly --backfill --from 2026-01-01 --until 2026-02-01',
     options: [
-      ['--pause', 'start nothing by time until it is resumed'],
-      ['--discard', 'with --pause: forget the due times that wait'],
-      ['--resume', 'start by time again, from now on'],
-      ['--backfill', 'start the runs of a past range, --from to --until, once each'],
-      ['--from <time>', 'the first time of the range, as in 2026-01-31T06:00:00Z'],
-      ['--until <time>', 'the end of the range, itself left out'],
+      ['--pause', 'start no scheduled runs until it is resumed'],
+      ['--discard', 'with --pause: drop the due times that are waiting'],
+      ['--resume', 'start scheduled runs again, from now on'],
+      ['--backfill', 'start the runs of a past range, --from to --until, each once'],
+      ['--from <time>', 'the start of the range, such as 2026-01-31T06:00:00Z'],
+      ['--until <time>', 'the end of the range, exclusive'],
     ],
     load: async () => (await import('./schedules.ts')).schedules,
   },
   {
     name: 'run-queues [name]',
-    description: 'queues of runs: how many wait, how many hold a slot; pause or resume one',
+    description: 'run queues: how many runs wait, how many hold a slot; pause or resume a queue',
     example: 'aios run-queues exports --pause',
     options: [
-      ['--pause', 'start no more runs; those that hold a slot go on'],
+      ['--pause', 'start no more runs; those that hold a slot continue'],
       ['--resume', 'start runs again'],
     ],
     load: async () => (await import('./run-queues.ts')).runQueues,
@@ -122,14 +122,15 @@ export const FLOW_COMMANDS: readonly CommandRow[] = [
   {
     under: 'workflows',
     name: 'test [folder]',
-    description: 'run the tests of a project’s flows, in tests/*.yaml: no server, nothing outside is called',
+    description:
+      'run the tests of a project’s flows, in tests/*.yaml; needs no server and calls nothing outside',
     example: 'aios workflows test shop',
     load: async () => (await import('./workflows.ts')).test,
   },
   {
     under: 'workflows',
     name: 'record <run>',
-    description: 'make a test from a run; what looks personal or secret is replaced',
+    description: 'make a test from a run; values that look personal or secret are replaced',
     example: 'aios workflows record RUN --out tests/returns.yaml',
     options: [['--out <file>', 'where to write it; standard output when left out']],
     load: async () => (await import('./workflows.ts')).record,

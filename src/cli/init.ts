@@ -1,8 +1,8 @@
 import { cp, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AiosError } from '../kernel/errors.ts';
+import type { Action } from './command-row.ts';
 import { EXIT, print } from './output.ts';
-import type { Action } from './program.ts';
 
 /** The project that a first one is a copy of; its tests are those of this repository. */
 const FIRST_PROJECT = join(import.meta.dirname, '..', '..', 'examples', 'expenses');

@@ -1,7 +1,7 @@
+import type { Action } from './command-row.ts';
 import { unknownName } from './known-names.ts';
 import { listText, readList } from './listing.ts';
 import { EXIT, print, relativeTime, table, timeOf } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Key {

@@ -1,5 +1,5 @@
+import type { Action } from './command-row.ts';
 import { EXIT, pastTime, print } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Node {

@@ -1,5 +1,5 @@
+import type { Action } from './command-row.ts';
 import { EXIT, print } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 /** A one-time link that logs in to the console as the key that asks. */

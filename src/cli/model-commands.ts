@@ -1,4 +1,4 @@
-import type { CommandRow } from './program.ts';
+import type { CommandRow } from './command-row.ts';
 
 const ALIAS: [string, string, string] = ['--alias <name>', 'the alias', 'champion'];
 const REASON: [string, string] = ['--reason <text>', 'why; it is kept in the audit log'];
@@ -15,14 +15,14 @@ export const MODEL_COMMANDS: readonly CommandRow[] = [
   {
     under: 'models',
     name: 'show <name>',
-    description: 'one model: its versions, its rollout, what its promotions wait for',
+    description: 'one model: its versions, its rollout, and what pending promotions wait for',
     example: 'aios models show return-risk',
     load: async () => (await import('./models.ts')).show,
   },
   {
     under: 'models',
     name: 'load <name>',
-    description: 'start and warm the replicas of the champion before requests come',
+    description: 'start and warm up the replicas of the champion before requests arrive',
     example: 'aios models load return-risk',
     load: async () => (await import('./model-loading.ts')).load,
   },
@@ -44,7 +44,7 @@ export const MODEL_COMMANDS: readonly CommandRow[] = [
   {
     under: 'models',
     name: 'approve <name> <version>',
-    description: 'approve a version for an alias; the last approval that a promotion waits for promotes',
+    description: 'approve a version for an alias; the last approval that a promotion needs carries it out',
     example: "aios models approve return-risk 2 --reason 'Better on the last month.'",
     options: [ALIAS, ['--reject', 'reject it instead'], REASON],
     load: async () => (await import('./models.ts')).approve,
@@ -52,7 +52,7 @@ export const MODEL_COMMANDS: readonly CommandRow[] = [
   {
     under: 'models',
     name: 'rollback <name>',
-    description: 'end the rollout of an alias, or without one move the alias back to the previous version',
+    description: 'end the rollout of an alias; if there is none, move the alias back to the previous version',
     example: "aios models rollback return-risk --reason 'Too many refusals.'",
     options: [ALIAS, REASON],
     load: async () => (await import('./models.ts')).rollback,
@@ -60,16 +60,17 @@ export const MODEL_COMMANDS: readonly CommandRow[] = [
   {
     under: 'models',
     name: 'rollout <name> [action]',
-    description: 'the rollout of an alias and what it finds; or start, step, pause, resume, promote it',
+    description:
+      'show the rollout of an alias and its measurements; or start, step, pause, resume or promote it',
     example: 'aios models rollout return-risk start --challenger 2 --steps 5:10m,25:1h,50',
     options: [
       ALIAS,
       ['--challenger <version>', 'start: the version to try'],
       ['--kind <kind>', 'start: canary, shadow or ab', 'canary'],
       ['--percent <number>', 'start, step: the share of the challenger'],
-      ['--steps <steps>', 'start: shares and how long each lasts, as in 5:10m,25:1h,50'],
+      ['--steps <steps>', 'start: percentages and how long each lasts, such as 5:10m,25:1h,50'],
       ['--then-promote', 'start: move the alias when the last step has ended'],
-      ['--compare <share>', 'start: the share of requests, 0 to 1, that the other version gets a copy of'],
+      ['--compare <share>', 'start: the share of requests, 0 to 1, that are copied to the other version'],
       ['--force', 'start: even if callers of the alias would be refused'],
       ['--plan <json>', 'start: the whole plan, as in the API; @file reads it'],
       REASON,
@@ -83,13 +84,13 @@ export const MODEL_COMMANDS: readonly CommandRow[] = [
       'make a version with 8-bit weights from NAME, NAME:VERSION or NAME@ALIAS, and compare the two',
     example: 'aios models quantize return-risk --data rows.csv --label returned',
     options: [
-      ['--data <file>', 'rows to compare on: a .csv with a heading, .jsonl or .json'],
+      ['--data <file>', 'rows to compare on: a .csv with a header row, .jsonl or .json'],
       ['--label <column>', 'the column with the known outcome'],
       ['--per-channel', 'a scale for each output channel of a weight'],
       ['--reduce-range', '7-bit weights, for servers on x64 processors without VNNI'],
       ['--operators <list>', 'which operators, separated by commas (Gather,Gemm,MatMul; Conv is slower)'],
-      ['--weight-bytes-min <bytes>', 'smaller weights stay as they are'],
-      ['--agreement-min <share>', 'the share of rows to agree on, 0 to 1'],
+      ['--weight-bytes-min <bytes>', 'leave weights smaller than this as they are'],
+      ['--agreement-min <share>', 'the share of rows on which both must agree, 0 to 1'],
       ['--dry-run', 'measure only; nothing is kept'],
     ],
     load: async () => (await import('./model-quantize.ts')).quantize,

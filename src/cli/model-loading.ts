@@ -1,5 +1,5 @@
+import type { Action } from './command-row.ts';
 import { EXIT, print } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 const OF = { load: 'is loaded', unload: 'is unloaded; the next request loads it again' } as const;

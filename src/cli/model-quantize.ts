@@ -1,8 +1,8 @@
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import type { Action } from './command-row.ts';
 import { EXIT, numberOf, print, table } from './output.ts';
-import type { Action } from './program.ts';
 import { readRows } from './rows.ts';
 import { openClient } from './session.ts';
 

@@ -1,9 +1,9 @@
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
+import type { Action } from './command-row.ts';
 import { requireCaller, requireRun, requireVersion } from './known-names.ts';
 import { listText, readList } from './listing.ts';
 import { countOf, EXIT, pastTime, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { answeredText, askedText, type ToldRequest } from './request-text.ts';
 import { openClient } from './session.ts';
 
@@ -31,7 +31,7 @@ export const modelRequests: Action = async (options, [model]) => {
   >;
   if (trace !== undefined && !TRACE_ID.test(trace))
     throw new AiosError('request.invalid', {
-      detail: `--trace takes the id of a trace, 32 hexadecimal digits; “${trace}” is none.`,
+      detail: `--trace takes the id of a trace, 32 hexadecimal digits; “${trace}” is not.`,
     });
   const version = ofVersion === undefined ? undefined : countOf('--of-version', ofVersion);
   const [from, to] = [pastTime(period.from), pastTime(period.to)];

@@ -3,10 +3,10 @@ import type { AiosClient } from '../client/client.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
+import type { Action } from './command-row.ts';
 import { requireKnown } from './known-names.ts';
 import { activeRollout, describeRollout, type Rollout, reasonOf } from './models.ts';
 import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface SideFigures {
@@ -45,7 +45,7 @@ export const rollout: Action = async (options, [name, action]) => {
   const active = await activeRollout(client, name!, alias);
   if (!active) await requireKnown(client, 'model', name);
   if (!active)
-    throw new AiosError('models.no_rollout', { detail: `${alias} of ${name} is under no rollout.` });
+    throw new AiosError('models.no_rollout', { detail: `${alias} of ${name} has no active rollout.` });
   const own = `${path}/${active.id}`;
   switch (action) {
     case undefined:

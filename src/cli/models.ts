@@ -1,7 +1,7 @@
 import type { AiosClient } from '../client/client.ts';
 import { describeIssue, type Issue } from '../kernel/errors.ts';
+import type { Action } from './command-row.ts';
 import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Serving {
@@ -113,7 +113,7 @@ export const promote: Action = async (options, [name, version]) => {
   const outcome = await client.request<Outcome>('PUT', path, {
     body: { version: numberOf('The version', version), ...(options.force === true && { force: true }) },
   });
-  return tell(outcome, options.json, `${options.alias} of ${name} means version ${version} now`);
+  return tell(outcome, options.json, `${options.alias} of ${name} now points at version ${version}`);
 };
 
 /** `aios models approve NAME VERSION` */
@@ -129,7 +129,7 @@ export const approve: Action = async (options, [name, version]) => {
   );
   print(outcome, options.json, () =>
     outcome.promoted
-      ? describePromoted(outcome, `${options.alias} of ${name} means version ${version} now`)
+      ? describePromoted(outcome, `${options.alias} of ${name} now points at version ${version}`)
       : describeWaiting(outcome.waitsFor!),
   );
   return EXIT.ok;
@@ -143,7 +143,11 @@ export const rollback: Action = async (options, [name]) => {
   if (active) {
     const path = `/api/v1/models/${encodeURIComponent(name!)}/rollouts/${active.id}/rollback`;
     const ended = await client.request<Rollout>('POST', path, { body: reasonOf(options) });
-    print(ended, options.json, () => `${alias} of ${name} is version ${ended.champion}'s alone again`);
+    print(
+      ended,
+      options.json,
+      () => `rollout ended: ${alias} of ${name} is version ${ended.champion} again, for all calls`,
+    );
     return EXIT.ok;
   }
   const { aliases } = await client.request<Model>('GET', `/api/v1/models/${encodeURIComponent(name!)}`);
@@ -152,7 +156,7 @@ export const rollback: Action = async (options, [name]) => {
     `/api/v1/models/${encodeURIComponent(name!)}/aliases/${alias}/rollback`,
     { body: { version: aliases[alias] ?? 1, ...reasonOf(options) } },
   );
-  print(back, options.json, () => `${alias} of ${name} means version ${back.version} again`);
+  print(back, options.json, () => `${alias} of ${name} points at version ${back.version} again`);
   return EXIT.ok;
 };
 

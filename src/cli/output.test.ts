@@ -58,7 +58,7 @@ describe('what the command line prints', () => {
     [
       'a usage that is wrong',
       new AiosError('request.invalid', { detail: 'Name a run.' }),
-      /^Name a run\.\nThe command with --help says what it takes\. \(request\.invalid\)$/,
+      /^Name a run\.\nRun the command with --help to see how to use it\. \(request\.invalid\)$/,
     ],
     [
       'faults that stand above, without the name of the field that holds them',
@@ -76,6 +76,14 @@ describe('what the command line prints', () => {
       'a file that is not there',
       Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT', path: 'order.json' }),
       /^order\.json: there is no such file\.\nCheck the path: .*\(client\.file\)$/,
+    ],
+    [
+      'the limit that was met',
+      new AiosError('request.too_large', {
+        detail: 'It has 2 MB.',
+        extensions: { limitName: 'requestBytesMax', limit: 1_048_576 },
+      }),
+      /^It has 2 MB\.\nLimit: requestBytesMax, 1048576\nSend less\. \(request\.too_large\)$/,
     ],
     ['what is no problem of AIOS', new Error('boom'), /^boom$/],
   ])('tells %s', (_, error, said) => {
@@ -137,6 +145,6 @@ describe('what the command line prints', () => {
   it('refuses what is not a number, with the option it was given for', () => {
     expect(numberOf('--tokens', '5e3')).toBe(5000);
     for (const text of ['many', ' ', '', 'Infinity'])
-      expect(() => numberOf('--tokens', text)).toThrow(`--tokens takes a number; “${text}” is none.`);
+      expect(() => numberOf('--tokens', text)).toThrow(`--tokens takes a number; “${text}” is not.`);
   });
 });

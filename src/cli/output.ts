@@ -1,5 +1,6 @@
 import { ProblemError } from '../client/client.ts';
 import { parseDuration } from '../kernel/duration.ts';
+import { hintBelow } from '../kernel/error-row.ts';
 import { AiosError, describeIssue } from '../kernel/errors.ts';
 import { fittedColumns } from './fitted-columns.ts';
 import { namedByOptions, type Usage } from './option-names.ts';
@@ -23,7 +24,7 @@ const FIGURE = /^\$?(-?\d+(?:\.\d+)?)(?: (?:%|ms|s))?$/;
 export function numberOf(name: string, text: unknown): number {
   const number = String(text).trim() === '' ? Number.NaN : Number(text);
   if (Number.isFinite(number)) return number;
-  throw new AiosError('request.invalid', { detail: `${name} takes a number; “${text}” is none.` });
+  throw new AiosError('request.invalid', { detail: `${name} takes a number; “${text}” is not.` });
 }
 
 /**
@@ -36,7 +37,7 @@ export function countOf(name: string, text: unknown): number {
   const count = numberOf(name, text);
   if (Number.isInteger(count) && count > 0) return count;
   throw new AiosError('request.invalid', {
-    detail: `${name} takes a whole number from 1 on; “${String(text)}” is none.`,
+    detail: `${name} takes a whole number from 1 on; “${String(text)}” is not.`,
   });
 }
 
@@ -162,10 +163,10 @@ export function describeError(error: unknown, usage?: Usage): string {
   const faults = issues.map((issue) => `  ${describeIssue(issue)}`);
   const isSentence = detail.includes(' '); // else it is the name alone of what is not there
   const lines = faults.length > 0 ? [title, ...faults] : [isSentence ? detail : `${title}: ${detail}`];
-  const { suggestedVersion } = problem as { suggestedVersion?: unknown }; // of a contract that breaks its promise
+  const { suggestedVersion, limitName, limit } = problem; // the first is of a contract that breaks its promise
   if (suggestedVersion !== undefined) lines.push(`Suggested version: ${String(suggestedVersion)}`);
-  const hint =
-    code === 'request.invalid' ? USAGE_HINT : faults.length > 0 ? hintBelow(problem.hint) : problem.hint;
+  if (limitName !== undefined) lines.push(`Limit: ${String(limitName)}, ${numberText(Number(limit))}`);
+  const hint = code === 'request.invalid' ? USAGE_HINT : hintBelow(problem.hint);
   return [...lines, `${hint} (${code})`].join('\n');
 }
 
@@ -201,11 +202,5 @@ function fileFault({ code, path }: FileFault): AiosError {
   return new AiosError('client.file', { detail: `${path}: ${FILE_FAULTS[code]}.` });
 }
 
-/** The hint of the API sends its reader to the field of the faults; here they stand above. */
-function hintBelow(hint: string): string {
-  const rest = hint.replace(/^See `issues`(?:: | for [^;]*; |; )/, '');
-  return rest.charAt(0).toUpperCase() + rest.slice(1);
-}
-
 /** The hint of the API speaks of its answer. */
-const USAGE_HINT = 'The command with --help says what it takes.';
+const USAGE_HINT = 'Run the command with --help to see how to use it.';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Command, CommanderError, Help, Option } from 'commander';
 import { AiosError } from '../kernel/errors.ts';
-import type { EvaluateTable } from './audit-sources.ts';
+import type { CommandRow, Host } from './command-row.ts';
 import { CONTRACT_COMMANDS } from './contract-commands.ts';
 import { DATASET_COMMANDS } from './dataset-commands.ts';
 import { EVENT_COMMANDS } from './event-commands.ts';
@@ -12,50 +12,23 @@ import { MODEL_COMMANDS } from './model-commands.ts';
 import { describeError, EXIT, errorAsJson } from './output.ts';
 import { PEOPLE_COMMANDS } from './people-commands.ts';
 import { PROOF_COMMANDS } from './proof-commands.ts';
-import type { GlobalOptions } from './session.ts';
-import type { TestFlows } from './workflows.ts';
-
-/** What a command does with its options and arguments; its result is the exit code. */
-export type Action = (
-  options: GlobalOptions & { [option: string]: unknown },
-  args: string[],
-  host: Host,
-) => Promise<number>;
-
-/** What the process hands in besides `start`: it alone may know the engine and the decision tables. */
-export interface Host {
-  readonly testFlows: TestFlows;
-  readonly evaluateTable: EvaluateTable;
-}
-
-export interface CommandRow {
-  /** The command that it stands under, by its first word. */
-  under?: string;
-  name: string;
-  description: string;
-  /** As somebody would type it; what is in capitals is theirs to fill in. */
-  example: string;
-  options?: readonly [flags: string, description: string, fallback?: string][];
-  /** Loaded when the command runs: `aios --help` must not load a database driver. */
-  load(): Promise<Action>;
-}
 
 const COMMANDS: readonly CommandRow[] = [
   {
     name: 'init <folder>',
-    description: 'make a small project to begin with',
+    description: 'create a small project to start from',
     example: 'aios init shop',
     load: async () => (await import('./init.ts')).init,
   },
   {
     name: 'plan <folder>',
-    description: 'show what applying a project folder would change (exit code 2 when it would)',
+    description: 'show what applying a project folder would change (exit code 2 if anything)',
     example: 'aios plan shop',
     load: async () => (await import('./projects.ts')).plan,
   },
   {
     name: 'apply <folder>',
-    description: 'apply a project folder',
+    description: 'apply a project folder: create or update its definitions',
     example: 'aios apply shop',
     load: async () => (await import('./projects.ts')).apply,
   },
@@ -64,12 +37,12 @@ const COMMANDS: readonly CommandRow[] = [
   ...DATASET_COMMANDS,
   {
     name: 'lineage <node>',
-    description: 'show what a field, feature, model, run … is made of and what is made of it',
+    description: 'show what a field, feature, model, run … depends on, and what depends on it',
     example: 'aios lineage model:return-risk --up',
     options: [
-      ['--up', 'only what it is made of'],
-      ['--down', 'only what is made of it'],
-      ['--depth <edges>', 'how far'],
+      ['--up', 'only what it depends on'],
+      ['--down', 'only what depends on it'],
+      ['--depth <edges>', 'how many steps to follow'],
       ['--kinds <kinds>', 'only nodes of these kinds, separated by commas'],
       ['--as-of <time>', 'as it was at a time'],
     ],
@@ -80,13 +53,13 @@ const COMMANDS: readonly CommandRow[] = [
     under: 'models',
     name: 'requests <model>',
     description:
-      'the sample of what a model was asked and answered, the newest first (serving.log of its definition)',
+      'sampled requests of a model with their answers, newest first (serving.log in its definition)',
     example: 'aios models requests return-risk --status failed',
     options: [
-      ['--of-version <number>', 'asked of this version'],
+      ['--of-version <number>', 'answered by this version'],
       ['--status <status>', 'answered, degraded or failed'],
-      ['--caller <id>', 'asked by this key, or by a session of it'],
-      ['--run <id>', 'asked by this run'],
+      ['--caller <id>', 'sent with this key, or by a console session of it'],
+      ['--run <id>', 'sent by this run'],
       ['--trace <id>', 'of this trace'],
       ['--from <time>', 'at this time or later'],
       ['--to <time>', 'before this time'],
@@ -101,33 +74,30 @@ const COMMANDS: readonly CommandRow[] = [
   ...PROOF_COMMANDS,
   {
     name: 'keys [id]',
-    description: 'list the keys of people and programs; with an id, change one',
+    description: 'list the API keys of people and programs; with an id, change one',
     example: 'aios keys --create Rita --roles reviewer --groups returns --expires 90d',
     options: [
-      ['--create <name>', 'make a key; it is shown once'],
-      ['--roles <names>', 'of the new key: viewer, reviewer, lead, operator, trainer, admin', 'reviewer'],
-      ['--groups <names>', 'the groups that its holder is in, apart by commas'],
-      [
-        '--expires <when>',
-        'of the new key: a duration (90d) or a date and time; in force for good when left out',
-      ],
+      ['--create <name>', 'create a key; it is shown once'],
+      ['--roles <names>', 'with --create: viewer, reviewer, lead, operator, trainer, admin', 'reviewer'],
+      ['--groups <names>', 'the groups of its holder, separated by commas'],
+      ['--expires <when>', 'with --create: a duration (90d) or a date and time (default: never)'],
       ['--revoke', 'revoke the key and its sessions'],
-      ['--ended', 'list those that were revoked or have expired, the last first'],
+      ['--ended', 'list keys that were revoked or have expired, newest first'],
       ['--limit <count>', 'with --ended: how many', '50'],
     ],
     load: async () => (await import('./keys.ts')).keys,
   },
   {
     name: 'budgets [name]',
-    description: 'list what calls of language models may use, and have used; with a name, set or end one',
+    description: 'list the budgets of language model calls and their use; with a name, set or remove one',
     example: 'aios budgets all --usd 100 --period month',
     options: [
-      ['--tokens <count>', 'tokens of one period at most'],
-      ['--usd <amount>', 'dollars of one period at most'],
+      ['--tokens <count>', 'the most tokens in one period'],
+      ['--usd <amount>', 'the most dollars in one period'],
       ['--period <period>', 'hour, day or month (UTC)', 'month'],
-      ['--for-key <id>', 'of a key, or of each apart: each'],
-      ['--for-model <name>', 'of a model, or of each apart: each'],
-      ['--remove', 'end the budget'],
+      ['--for-key <id>', 'for one key; “each” gives every key its own budget'],
+      ['--for-model <name>', 'for one model; “each” gives every model its own budget'],
+      ['--remove', 'remove the budget'],
     ],
     load: async () => (await import('./budgets.ts')).budgets,
   },
@@ -141,13 +111,13 @@ const COMMANDS: readonly CommandRow[] = [
 
 /** What the commands are about that only hold others. */
 const GROUPS: Readonly<Record<string, string>> = {
-  datasets: 'what models are trained on: versions of rows of the past, made, compared, written to files',
-  contracts: 'what events must look like: versions, changes checked before they are made, quality',
-  events: 'the event log: search it, give a part of it again, its groups and segments',
-  features: 'what models are asked with: values online and in the past, freshness, profiles',
-  experiments: 'training runs, side by side',
-  models: 'versions of models: promote, try on a part of the traffic, roll back, quantize',
-  workflows: 'flows: test, record, draw, versions in use',
+  datasets: 'training datasets: create versions of them, compare, export',
+  contracts: 'the schemas of events: versions, compatibility checks, quality',
+  events: 'the event log: search, replay, consumer groups, segments',
+  features: 'the inputs of models: current and historical values, freshness, profiles',
+  experiments: 'experiments and their training runs',
+  models: 'models and their versions: promote, roll out to part of the traffic, roll back, quantize',
+  workflows: 'flows: test, record a test, draw, versions in use',
 };
 
 /** The parts that `aios --help` shows the commands in, in the order in which somebody new needs them. */
@@ -197,15 +167,13 @@ export async function runCli(
   const program = createProgram(asJson);
   program
     .command('start')
-    .description(
-      'start the server (with --example, also the systems and the simulated events of that example)',
-    )
+    .description('start the server (with --example, also the simulated systems and events of that example)')
     .option('--project <folder>', 'apply this project folder first')
     .option('--example <name>', 'run this example')
     .addOption(
       new Option(
         '--role <role>',
-        'of several processes over one database: worker performs runs and has probes and metrics only, api leaves runs to the others',
+        'what this process does: worker performs runs and serves only probes and metrics, api serves requests and leaves runs to other processes',
       )
         .choices(['all', 'worker', 'api'])
         .env('AIOS_ROLE')
@@ -254,20 +222,20 @@ function createProgram(asJson: boolean): Command {
     .exitOverride()
     .configureHelp({ minWidthToWrap: 30, optionDescription }) // by default 40: beside long names nothing was wrapped at 80 columns
     .configureOutput(asJson ? { writeErr: () => {} } : {})
-    .showHelpAfterError('The command with --help says what it takes.')
+    .showHelpAfterError('Run the command with --help to see how to use it.')
     .addOption(
       new Option(
         '--url <url>',
-        'the server; left out, the one whose data folder it is, or http://127.0.0.1:7700',
+        'the server (default: the one that runs on the data folder, or http://127.0.0.1:7700)',
       ).env('AIOS_URL'),
     )
-    .option('--key <key>', 'an API key (AIOS_API_KEY; a local server leaves one in its data folder)')
+    .option('--key <key>', 'an API key (env: AIOS_API_KEY; default: the admin key in the data folder)')
     .addOption(
       new Option('--data-dir <folder>', 'the data folder of a local server')
         .env('AIOS_DATA_DIR')
         .default(join(process.cwd(), '.aios')),
     )
-    .option('--json', 'print JSON; an error too, on standard error');
+    .option('--json', 'print JSON; errors too, on standard error');
 }
 
 /** What is taken when an option is left out stands in the help as a person would type it: commander puts quotes around it. */

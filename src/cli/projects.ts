@@ -2,9 +2,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { closestName } from '../kernel/closest-name.ts';
 import { AiosError, describeIssue, type Issue } from '../kernel/errors.ts';
+import type { Action } from './command-row.ts';
 import { describeImpact, type Impact } from './impact.ts';
 import { EXIT, print, table } from './output.ts';
-import type { Action } from './program.ts';
 import { type GlobalOptions, openClient } from './session.ts';
 
 interface Change {

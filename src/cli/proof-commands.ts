@@ -1,4 +1,4 @@
-import type { CommandRow } from './program.ts';
+import type { CommandRow } from './command-row.ts';
 
 /** What proves what was decided, and what it cost. */
 export const PROOF_COMMANDS: readonly CommandRow[] = [
@@ -10,7 +10,7 @@ export const PROOF_COMMANDS: readonly CommandRow[] = [
       ['--limit <count>', 'how many', '20'],
       [
         '--again',
-        'with the index of a decision: decide again by the version of the table that did, and compare',
+        'with the index of a decision: decide again with the same version of the table, and compare',
       ],
       ['--of <object>', 'the entries about one thing, such as run:run_…'],
       [
@@ -28,7 +28,7 @@ export const PROOF_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'verify',
-    description: 'verify the whole audit log here: the signature, every entry, a sample of proofs',
+    description: 'verify the whole audit log on this machine: the signature, every entry, a sample of proofs',
     example: 'aios verify --from log --log-key log.vkey',
     options: [
       ['--from <folder>', 'a copy of the log (aios audit --export) instead of the server'],
@@ -42,7 +42,7 @@ export const PROOF_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'costs',
-    description: 'what things cost: sums, or every charge as CSV in the columns of FOCUS (FinOps)',
+    description: 'what things cost: totals, or every charge as CSV in the columns of FOCUS (FinOps)',
     example: 'aios costs --by workflow --since 30d',
     options: [
       ['--by <group>', 'service, resource, workflow, day, or by (who asked)', 'service'],

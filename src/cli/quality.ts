@@ -1,6 +1,6 @@
 import type { JsonObject } from '../kernel/json.ts';
+import type { Action } from './command-row.ts';
 import { EXIT, pastTime, print, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Kappa {

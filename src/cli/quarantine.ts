@@ -1,9 +1,9 @@
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
+import type { Action } from './command-row.ts';
 import { requireKnown } from './known-names.ts';
 import { listText, readList } from './listing.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Quarantined {

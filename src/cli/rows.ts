@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { AiosError } from '../kernel/errors.ts';
+import { losesDigits, strictJson } from '../kernel/exact-integers.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 
 /**
@@ -24,9 +25,9 @@ function rowsOf(file: string, text: string): Json {
   const ending = extname(file).toLowerCase();
   try {
     if (ending === '.csv') return csvRows(text);
-    if (ending === '.json') return JSON.parse(text) as Json;
+    if (ending === '.json') return strictJson(text);
     if (ending === '.jsonl')
-      return text.split('\n').flatMap((line) => (line.trim() === '' ? [] : [JSON.parse(line) as Json]));
+      return text.split('\n').flatMap((line) => (line.trim() === '' ? [] : [strictJson(line)]));
   } catch (error) {
     throw unreadable(file, (error as Error).message);
   }
@@ -37,15 +38,17 @@ function unreadable(file: string, reason: string): AiosError {
   return new AiosError('models.quantization_data', { detail: `${file} cannot be read as rows: ${reason}.` });
 }
 
-/** What reads as a number is one; an empty field is absent. */
+/** What reads as a number is one, but for whole numbers that would lose digits: those are texts. An empty field is absent. */
 function csvRows(text: string): JsonObject[] {
   const [heading = [], ...records] = csvRecords(text);
   return records.map((record) => {
     const row: JsonObject = {};
     for (const [i, name] of heading.entries()) {
       const value = record[i] ?? '';
-      const isNumber = value.trim() !== '' && Number.isFinite(Number(value));
-      if (value !== '') row[name] = isNumber ? Number(value) : value;
+      const number = Number(value);
+      const isDigits = /^-?\d{16,}$/.test(value) && losesDigits(number, value);
+      const isNumber = value.trim() !== '' && Number.isFinite(number) && !isDigits;
+      if (value !== '') row[name] = isNumber ? number : value;
     }
     return row;
   });

@@ -1,8 +1,8 @@
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
+import type { Action } from './command-row.ts';
 import { EXIT, pastTime, print } from './output.ts';
-import type { Action } from './program.ts';
 import { describeRun, type Run, readJson, requireSelected, selection } from './runs.ts';
 import { openClient } from './session.ts';
 

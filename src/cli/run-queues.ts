@@ -1,6 +1,6 @@
+import type { Action } from './command-row.ts';
 import { unknownName } from './known-names.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface RunQueue {

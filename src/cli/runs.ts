@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
+import { strictJson } from '../kernel/exact-integers.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { formatUsd } from '../kernel/money.ts';
+import type { Action } from './command-row.ts';
 import { requireKnown, requireVersion, unknownName } from './known-names.ts';
 import { listText, readList } from './listing.ts';
 import { countOf, EXIT, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { exampleOfSchema } from './schema-example.ts';
 import { openClient } from './session.ts';
 
@@ -244,8 +245,9 @@ export async function readJson(argument: string): Promise<Json> {
     throw new AiosError('request.invalid', { detail: 'Name a file behind the @, as in @event.json.' });
   const text = argument.startsWith('@') ? await readFile(argument.slice(1), 'utf8') : argument;
   try {
-    return JSON.parse(text) as Json;
+    return strictJson(text);
   } catch (cause) {
+    if (cause instanceof AiosError) throw cause;
     throw new AiosError('request.malformed', { detail: `${argument}: ${(cause as Error).message}`, cause });
   }
 }

@@ -1,6 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
+import type { Action } from './command-row.ts';
 import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Schedule {

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { leafHash, TreeFrontier, verifyInclusion } from '../kernel/merkle.ts';
 import { openCheckpoint } from '../kernel/signed-note.ts';
 import { entriesOf, folderLog, serverLog, verifierOf } from './audit-copy.ts';
+import type { Action } from './command-row.ts';
 import { PayloadCheck } from './evidence.ts';
 import { EXIT, print } from './output.ts';
-import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 const SAMPLES = 20;

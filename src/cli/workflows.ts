@@ -1,23 +1,11 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AiosError } from '../kernel/errors.ts';
+import type { Action } from './command-row.ts';
+import type { FlowTestReport } from './flow-test-report.ts';
 import { EXIT, print } from './output.ts';
-import type { Action } from './program.ts';
 import { type RecordedRun, recordedTest } from './recording.ts';
 import { openClient } from './session.ts';
-
-/** What came of a test of a flow; it has passed when there is no fault. */
-export interface FlowTestReport {
-  file: string;
-  name: string;
-  workflow: string;
-  faults: string[];
-  steps: string[];
-  tookMs: number;
-}
-
-/** Runs the tests of a project's flows; the process hands it in, since the engine is no part of the command line. */
-export type TestFlows = (files: readonly { path: string; text: string }[]) => Promise<FlowTestReport[]>;
 
 export const test: Action = async (options, [folder = '.'], { testFlows }) => {
   await readdir(folder).catch(() => {

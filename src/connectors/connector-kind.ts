@@ -2,7 +2,7 @@ import { locateIssue, type SourceDocument, validateDocument } from '../kernel/do
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema, DEFINITION_NAME, escapePointer } from '../kernel/schema.ts';
-import type { DefinitionKind } from '../store/project.ts';
+import type { DefinitionKind } from '../store/definition-kind.ts';
 import { ConnectorFault, compileConnector } from './connector.ts';
 
 const whole = (maximum: number) => ({ type: 'integer', minimum: 1, maximum });

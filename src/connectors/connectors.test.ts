@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Connectors } from './connectors.ts';
@@ -14,6 +14,7 @@ import {
 
 describe('connectors', () => {
   let remote: Remote;
+  let told: string[];
   let env: Record<string, string>;
   let connectors: Connectors;
 
@@ -32,9 +33,10 @@ describe('connectors', () => {
     remote = new Remote();
     await remote.listen();
     env = { AIOS_VAR_REFUNDS_URL: `http://127.0.0.1:${remote.port}/v1`, AIOS_SECRET_TOKEN: 's3cret-token' };
-    ({ connectors } = openConnectors(CONNECTOR, env));
+    ({ connectors, told } = openConnectors(CONNECTOR, env));
   });
   afterEach(async () => {
+    vi.restoreAllMocks();
     remote.close();
     await connectors.close();
   });
@@ -180,39 +182,46 @@ describe('connectors', () => {
     expect(remote.seen).toHaveLength(1);
   });
 
-  it('pause calls to a system that keeps failing, then try one', async () => {
-    remote.respond = (response) => void json(response, 500, {});
+  it('pause calls to a system that keeps failing, then try one, and tell each change once', async () => {
+    let nowMs = Date.now();
+    vi.spyOn(Date, 'now').mockImplementation(() => nowMs);
+    remote.respond = (response) => void json(response, 500, { of: 'a customer' });
     for (let call = 0; call < 6; call++)
       await expect(refund({ operation: 'charge' })).rejects.toMatchObject({ code: 'connectors.failed' });
+    nowMs += 49;
     await expect(refund({ operation: 'charge' })).rejects.toMatchObject({ code: 'connectors.unavailable' });
     expect(remote.seen).toHaveLength(6);
+    expect(told).toEqual([
+      'refunds open: 6 in a row failed, the last with connectors.failed (status 500); calls pause for 50 ms',
+    ]);
+    nowMs += 1;
+    await expect(refund({ operation: 'charge' })).rejects.toMatchObject({ code: 'connectors.failed' });
+    expect(told.slice(1)).toEqual([
+      'refunds half-open: the pause is over, and one call tries whether it answers',
+      'refunds open: a call that tried it failed, the last with connectors.failed (status 500); calls pause for 50 ms',
+    ]);
     remote.respond = ok;
-    await expect
-      .poll(() =>
-        refund().then(
-          ({ status }) => status,
-          () => 0,
-        ),
-      )
-      .toBe(201);
+    nowMs += 50;
+    expect(await refund()).toMatchObject({ status: 201 });
+    expect(told.slice(3)).toEqual([
+      expect.stringMatching(/^refunds half-open: /),
+      'refunds closed: a call was answered',
+    ]);
   });
 
   it('are bounded: two at a time, and a queue that ends', async () => {
     await connectors.close();
     ({ connectors } = openConnectors(CONNECTOR, env, 'connectorQueueMax=1'));
-    let active = 0;
-    let most = 0;
-    remote.respond = (response, call, at) => {
-      most = Math.max(most, ++active);
-      setTimeout(() => {
-        active--;
-        ok(response, call, at);
-      }, 20);
-    };
-    const outcomes = await Promise.allSettled([refund(), refund(), refund(), refund()]);
-    expect(most).toBe(2);
+    const gate = Promise.withResolvers<void>();
+    remote.respond = (response, call, at) => void gate.promise.then(() => ok(response, call, at));
+    const calls = [refund(), refund(), refund(), refund()];
+    await expect(calls[3]).rejects.toMatchObject({ code: 'connectors.overloaded' });
+    await expect.poll(() => remote.seen).toHaveLength(2);
+    await new Promise((resolve) => setTimeout(resolve, 20)); // a third would come by then, were it not held
+    expect(remote.seen).toHaveLength(2);
+    gate.resolve();
+    const outcomes = await Promise.allSettled(calls);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected']);
-    expect(outcomes[3]).toMatchObject({ reason: { code: 'connectors.overloaded' } });
   });
 
   it('never show a secret, also when the system echoes it', async () => {

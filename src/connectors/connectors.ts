@@ -4,8 +4,10 @@ import {
   type BulkheadPolicy,
   BulkheadRejectedError,
   bulkhead,
+  type CircuitBreakerPolicy,
   ConsecutiveBreaker,
   circuitBreaker,
+  type FailureReason,
   handleWhen,
 } from 'cockatiel';
 import type { Agent } from 'undici';
@@ -44,12 +46,21 @@ export interface ConnectorAnswer {
   readonly digest: string;
 }
 
+/** What is told when the circuit of a connector changes: calls pause, one of them tries, they go on. */
+export interface ConnectorCircuit {
+  readonly connector: string;
+  readonly state: 'open' | 'half-open' | 'closed';
+  /** In words, without what the other system said. */
+  readonly reason: string;
+}
+
 interface ConnectorsDependencies {
   definitions: Pick<Definitions, 'list' | 'onChange'>;
   limits: Limits;
   variables: Variables;
   /** How names become addresses; the system's resolver when left out. */
   resolve?: Resolve;
+  onCircuit?: (change: ConnectorCircuit) => void;
 }
 
 const tracer = trace.getTracer('aios.connectors');
@@ -202,13 +213,43 @@ export class Connectors {
       digest,
       connector,
       agent,
-      breaker: circuitBreaker(handleWhen(isOutage), {
-        halfOpenAfter: connector.breakerOpenMs,
-        breaker: new ConsecutiveBreaker(connector.breakerFailuresMax),
-      }),
+      breaker: this.#breakerOf(connector),
       bulkhead: bulkhead(connector.concurrencyMax, limits.connectorQueueMax),
     });
   }
+
+  #breakerOf({ name, breakerOpenMs, breakerFailuresMax }: Connector): CircuitBreakerPolicy {
+    const breaker = circuitBreaker(handleWhen(isOutage), {
+      halfOpenAfter: breakerOpenMs,
+      breaker: new ConsecutiveBreaker(breakerFailuresMax),
+    });
+    const tell = (state: ConnectorCircuit['state'], reason: string) =>
+      this.#dependencies.onCircuit?.({ connector: name, state, reason });
+    // The first failure after a pause opens it again.
+    let wasTried = false;
+    breaker.onBreak((broken) => {
+      const failed = wasTried ? 'a call that tried it failed' : `${breakerFailuresMax} in a row failed`;
+      wasTried = false;
+      tell('open', `${failed}${lastOf(broken)}; calls pause for ${breakerOpenMs} ms`);
+    });
+    breaker.onHalfOpen(() => {
+      wasTried = true;
+      tell('half-open', 'the pause is over, and one call tries whether it answers');
+    });
+    breaker.onReset(() => {
+      wasTried = false;
+      tell('closed', 'a call was answered');
+    });
+    return breaker;
+  }
+}
+
+/** What an outage is known by; its text may hold what the other system said. */
+function lastOf(broken: FailureReason<unknown> | { isolated: true }): string {
+  const error = 'error' in broken ? broken.error : undefined;
+  if (!(error instanceof AiosError)) return '';
+  const { remoteStatus } = error.extensions;
+  return `, the last with ${error.code}${remoteStatus === undefined ? '' : ` (status ${String(remoteStatus)})`}`;
 }
 
 function answer(

@@ -84,6 +84,7 @@ export function defineConnector(text: string, version = 3): Definition {
 
 /** Connectors of one definition; `change` gives them a new version. */
 export function openConnectors(text: string, env: Record<string, string>, limits = '', resolve?: Resolve) {
+  const told: string[] = [];
   let change: (changed: Definition[]) => void = () => {};
   const connectors = new Connectors({
     definitions: {
@@ -96,6 +97,7 @@ export function openConnectors(text: string, env: Record<string, string>, limits
     limits: limitsFrom(limits),
     variables: connectorVariables({ env }),
     ...(resolve ? { resolve } : {}),
+    onCircuit: ({ connector, state, reason }) => void told.push(`${connector} ${state}: ${reason}`),
   });
-  return { connectors, change: (changed: Definition[]) => change(changed) };
+  return { connectors, told, change: (changed: Definition[]) => change(changed) };
 }

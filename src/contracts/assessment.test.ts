@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../kernel/json.ts';
 import { assess } from './assessment.ts';
-import type { ContractBody } from './contract-kind.ts';
+import type { ContractBody } from './contract-body.ts';
 
 const contract = (version: string, schema: JsonObject, more: Partial<ContractBody> = {}): ContractBody => ({
   name: 'order',
@@ -45,6 +45,14 @@ describe('the assessment of a change', () => {
     ],
   ])('of %s is a version to give', (_, next, change, suggestedVersion) => {
     expect(assess(accepted, next, 'BACKWARD')).toMatchObject({ change, suggestedVersion });
+  });
+
+  it('against an older version alone suggests one that rises above the newest', () => {
+    const older = [contract('1.0.0', number)];
+    const held = (schema: JsonObject) => assess(older, { schema }, 'BACKWARD', '1.2.3').suggestedVersion;
+    expect(held({ type: ['number', 'null'] })).toBe('1.3.0');
+    expect(held({ type: 'integer' })).toBe('2.0.0');
+    expect(held(number)).toBe('1.0.0');
   });
 
   it('names the versions that it was held against, each once', () => {

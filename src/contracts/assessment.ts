@@ -2,7 +2,7 @@ import { canonicalize, digestOf } from '../kernel/canonical.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { sameSchema } from './avro-contract.ts';
 import { type CompatibilityMode, type ContentModel, type Finding, isSameMeaning } from './compatibility.ts';
-import type { ContractBody } from './contract-kind.ts';
+import type { ContractBody } from './contract-body.ts';
 import { isMeasured } from './quality-rules.ts';
 import { versionFindings } from './version-findings.ts';
 
@@ -29,12 +29,14 @@ type Changing = Pick<ContractBody, 'schema' | 'avro' | 'compatibility' | 'conten
  *
  * @param accepted newest first
  * @param defaultMode what a contract is held to that names no mode
+ * @param newestVersion that the suggested one rises above, where `accepted` is an older one alone
  * @example assess([{ version: '1.2.0', schema: { type: 'number' }, … }], { schema: { type: 'integer' } }, 'BACKWARD').suggestedVersion // '2.0.0'
  */
 export function assess(
   accepted: readonly ContractBody[],
   next: Changing,
   defaultMode: CompatibilityMode,
+  newestVersion = accepted[0]?.version,
 ): Assessment {
   const mode = next.compatibility ?? defaultMode;
   const contentModel = next.contentModel ?? DEFAULT_CONTENT_MODEL;
@@ -55,9 +57,11 @@ export function assess(
     isCompatible: findings.length === 0,
     findings,
   };
-  if (!newest) return { ...base, change: 'none', suggestedVersion: '1.0.0' };
+  if (!newest || newestVersion === undefined) return { ...base, change: 'none', suggestedVersion: '1.0.0' };
   const change = changeOf(newest, next, findings.length > 0, { mode, contentModel });
-  return { ...base, change, suggestedVersion: raised(newest.version, change) };
+  // What is the same as an older version needs none of its own.
+  const suggestedVersion = change === 'none' ? newest.version : raised(newestVersion, change);
+  return { ...base, change, suggestedVersion };
 }
 
 function changeOf(
@@ -75,11 +79,11 @@ function changeOf(
   return hasSameRules && isSameMeaning(newest.schema, next.schema) ? 'patch' : 'minor';
 }
 
-function raised(version: string, change: Assessment['change']): string {
+function raised(version: string, change: 'patch' | 'minor' | 'major'): string {
   const [major, minor, patch] = version.split('.').map(Number) as [number, number, number];
   if (change === 'major') return `${major + 1}.0.0`;
   if (change === 'minor') return `${major}.${minor + 1}.0`;
-  return change === 'patch' ? `${major}.${minor}.${patch + 1}` : version;
+  return `${major}.${minor}.${patch + 1}`;
 }
 
 /** What a version promises: once accepted it stays. Owner, description, measured quality and service levels may be reworded. */

@@ -6,7 +6,7 @@ import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { compileSchema, pointerNames } from '../kernel/schema.ts';
 import { npmPackage } from '../testing/npm-package.ts';
 import { asyncApiDocument } from './asyncapi.ts';
-import type { ContractBody } from './contract-kind.ts';
+import type { ContractBody } from './contract-body.ts';
 
 const order: ContractBody = {
   name: 'order.placed',

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { mapSchemas } from '../kernel/schema-keywords.ts';
-import type { ContractBody } from './contract-kind.ts';
+import type { ContractBody } from './contract-body.ts';
 import type { Deprecation } from './deprecations.ts';
 import { SchemaDocument } from './inclusion/node.ts';
 import { roleAt, type Use } from './registry.ts';
@@ -36,7 +36,7 @@ const CONTENT_TYPE = 'application/cloudevents+json';
 const CONTRACT_EVENTS: readonly SystemEvent[] = [
   {
     type: 'aios.contract.quality.failed.v1',
-    summary: 'A measured quality rule of a contract begins to fail',
+    summary: 'A measured quality rule of a contract has started to fail',
   },
   { type: 'aios.contract.quality.recovered.v1', summary: 'A quality rule that failed holds again' },
 ];
@@ -71,7 +71,8 @@ export function asyncApiDocument({
     info: {
       title: 'AIOS events',
       version,
-      description: 'What this system takes and sends: CloudEvents 1.0, held to data contracts.',
+      description:
+        'The events that this system receives and sends: CloudEvents 1.0, validated against data contracts.',
       license: { name: 'Apache-2.0' },
     },
     defaultContentType: CONTENT_TYPE,
@@ -139,7 +140,7 @@ function channelsOf(contracts: readonly Described[], types: readonly string[]): 
     },
     stream: {
       address: '/api/v1/events/stream',
-      title: 'Events as they come, over HTTP',
+      title: 'New events, streamed over HTTP',
       description: 'Server-sent events: each event of the log once, in order per partition key.',
       servers: [{ $ref: '#/servers/http' }],
       messages: messages(types),
@@ -170,9 +171,14 @@ function operationsOf(contracts: readonly Described[], own: readonly SystemEvent
   const names = contracts.map(({ body }) => body.name);
   const ownNames = own.map(({ type }) => type);
   const operations: JsonObject = {
-    ingest: operation('receive', 'ingest', names, 'Take events that producers post'),
-    stream: operation('send', 'stream', [...names, ...ownNames], 'Send the events of the log to who listens'),
-    tell: operation('send', 'log', ownNames, 'Tell of the system itself'),
+    ingest: operation('receive', 'ingest', names, 'Receive events that producers post'),
+    stream: operation(
+      'send',
+      'stream',
+      [...names, ...ownNames],
+      'Stream the events of the log to subscribers',
+    ),
+    tell: operation('send', 'log', ownNames, 'Report events of the system itself'),
   };
   const users = new Map<
     string,
@@ -235,7 +241,7 @@ function envelope(type: string, data: JsonObject): JsonObject {
         subject: { type: 'string' },
         time: { type: 'string', format: 'date-time' },
         partitionkey: { type: 'string' },
-        dataversion: { type: 'string', description: 'The version of the contract; the newest when left out' },
+        dataversion: { type: 'string', description: 'The version of the contract (default: the newest)' },
         data,
       },
     },

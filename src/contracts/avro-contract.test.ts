@@ -4,7 +4,8 @@ import { limitsFrom } from '../kernel/limits.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import { assess, meaningOf } from './assessment.ts';
 import { avroContract, type SchemaOf } from './avro-contract.ts';
-import { type ContractBody, parseContract } from './contract-kind.ts';
+import type { ContractBody } from './contract-body.ts';
+import { parseContract } from './contract-kind.ts';
 import { versionFindings } from './version-findings.ts';
 
 const file = (avro: string, more = '') =>

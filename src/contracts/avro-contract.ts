@@ -2,7 +2,7 @@ import { jsonSchemaOfAvro } from '../kernel/avro/avro-json-schema.ts';
 import { normalizedAvro } from '../kernel/avro/avro-names.ts';
 import { parseAvro } from '../kernel/avro/avro-schema.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import type { ContractBody } from './contract-kind.ts';
+import type { ContractBody } from './contract-body.ts';
 
 /** What a version says of data: a JSON Schema, or an Avro schema with the JSON Schema that follows from it. */
 export type SchemaOf = Pick<ContractBody, 'schema' | 'avro' | 'references'>;

@@ -2,11 +2,13 @@ import { canonicalize } from '../kernel/canonical.ts';
 import { locateIssue, type SourceDocument, validateDocument } from '../kernel/document.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
-import type { Json, JsonObject } from '../kernel/json.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import { avroContract } from './avro-contract.ts';
-import { CONTENT_MODELS, type CompatibilityMode, type ContentModel, MODES } from './compatibility.ts';
+import { CONTENT_MODELS, MODES } from './compatibility.ts';
+import type { ContractBody } from './contract-body.ts';
 import {
+  checkMeasure,
   checkWindow,
   isMeasured,
   measuredRule,
@@ -14,45 +16,7 @@ import {
   type QualityRule,
   type WindowLimits,
 } from './quality-rules.ts';
-import {
-  SERVICE_LEVELS_SCHEMA,
-  type ServiceLevel,
-  serviceLevelRules,
-  TEAM_SCHEMA,
-  type TeamMember,
-} from './service-levels.ts';
-
-/** A data contract, in the words of the Open Data Contract Standard where it has them. */
-export interface ContractBody {
-  /** The event type that it covers. */
-  name: string;
-  /** Semantic version: the author's promise, held to `compatibility`. */
-  version: string;
-  owner: string;
-  description?: string;
-  compatibility?: CompatibilityMode;
-  /** What an object is taken to hold besides its declared properties when versions are compared. */
-  contentModel?: ContentModel;
-  /** JSON Schema 2020-12 of the event's `data`. With `avro` it follows from that. */
-  schema: JsonObject;
-  /** Avro schema of the event's `data`, as JSON: how it is written where bytes are written, and what its versions are compared by. */
-  avro?: Json;
-  /** What of the schema was taken from versions of other contracts when it was registered: the schema itself is whole. */
-  references?: SchemaReference[];
-  quality?: QualityRule[];
-  /** What is done with an event that does not fit the schema: `refuse` when left out. */
-  onInvalid?: 'refuse' | 'quarantine';
-  /** Who answers for it, besides the owner. */
-  team?: TeamMember[];
-  slaProperties?: ServiceLevel[];
-}
-
-/** A version of another contract, and what a schema calls it. */
-export interface SchemaReference {
-  name: string;
-  contract: string;
-  version: string;
-}
+import { SERVICE_LEVELS_SCHEMA, serviceLevelRules, TEAM_SCHEMA } from './service-levels.ts';
 
 const SEMANTIC = '^\\d+\\.\\d+\\.\\d+$';
 const validate = compileSchema({
@@ -103,32 +67,76 @@ export function parseContract(
   validateDocument(document, validate);
   const locate = (issue: Issue) => locateIssue(document, issue);
   const body = withSchema(document.value as unknown as ContractBody, locate);
-  compileAt('/schema', () => compileSchema(body.schema), locate);
+  const faults = new Faults(locate);
+  faults.at('/schema', () => compileSchema(body.schema));
   const names = new Set<string>();
   for (const [index, level] of (body.slaProperties ?? []).entries())
-    compileAt(
-      `/slaProperties/${index}`,
-      () => {
-        for (const rule of serviceLevelRules([level])) {
-          checkWindow(rule, limits);
-          names.add(rule.name);
-        }
-      },
-      locate,
-    );
-  for (const [index, rule] of (body.quality ?? []).entries()) {
-    const place = `/quality/${index}`;
-    if (rule.rule !== undefined) compileAt(`${place}/rule`, () => compileExpression(rule.rule!), locate);
-    if (!isMeasured(rule)) continue;
-    compileAt(place, () => checkWindow(measuredRule(rule), limits), locate);
-    const { name } = measuredRule(rule);
-    if (names.has(name)) {
-      const message = `two rules are named “${name}”; give one of them a name of its own`;
-      throw new AiosError('definition.invalid', { issues: [locate({ path: place, message })] });
-    }
-    names.add(name);
-  }
+    faults.at(`/slaProperties/${index}`, () => {
+      for (const rule of serviceLevelRules([level])) {
+        checkWindow(rule, limits);
+        names.add(rule.name);
+      }
+    });
+  for (const [index, rule] of (body.quality ?? []).entries())
+    checkQualityRule(rule, { place: `/quality/${index}`, names, faults, limits });
+  faults.throwAny();
   return { name: body.name, body: body as unknown as JsonObject };
+}
+
+interface RulePlace {
+  readonly place: string;
+  /** Of the rules before it. */
+  readonly names: Set<string>;
+  readonly faults: Faults;
+  readonly limits: WindowLimits;
+}
+
+function checkQualityRule(rule: QualityRule, { place, names, faults, limits }: RulePlace): void {
+  if (rule.rule !== undefined && !faults.at(`${place}/rule`, () => compileExpression(rule.rule!))) return;
+  if (!isMeasured(rule)) return;
+  faults.at(place, () => {
+    const measured = measuredRule(rule);
+    checkMeasure(rule);
+    const { name } = measured;
+    const isTaken = names.has(name);
+    names.add(name);
+    if (isTaken)
+      throw new AiosError('definition.invalid', {
+        detail: `two rules are named “${name}”; give one of them a name of its own`,
+      });
+    checkWindow(measured, limits);
+  });
+}
+
+/** What is wrong in a contract, all of it: who mends one fault should not be told of the next one only then. */
+class Faults {
+  readonly #locate: (issue: Issue) => Issue;
+  #first: AiosError | undefined;
+  readonly #issues: Issue[] = [];
+
+  constructor(locate: (issue: Issue) => Issue) {
+    this.#locate = locate;
+  }
+
+  /** Runs a check; true when it found nothing. */
+  at(path: string, check: () => unknown): boolean {
+    try {
+      check();
+      return true;
+    } catch (error) {
+      if (!(error instanceof AiosError)) throw error;
+      this.#first ??= error;
+      this.#issues.push(this.#locate({ path, message: error.message }));
+      return false;
+    }
+  }
+
+  /** @throws AiosError with the code of the first fault, and all of them */
+  throwAny(): void {
+    if (!this.#first) return;
+    const { code, extensions } = this.#first;
+    throw new AiosError(code, { issues: this.#issues, extensions, cause: this.#first });
+  }
 }
 
 /** With the JSON Schema that follows from an Avro schema; one that stands beside it is that one, as it is where a contract was read back. */
@@ -151,14 +159,4 @@ function withSchema(body: ContractBody, locate: (issue: Issue) => Issue): Contra
     throw invalid([{ path: '/schema', message }]);
   }
   return { ...body, schema: derived };
-}
-
-function compileAt(path: string, compileIt: () => unknown, locate: (issue: Issue) => Issue): void {
-  try {
-    compileIt();
-  } catch (error) {
-    if (!(error instanceof AiosError)) throw error;
-    const { code, message, extensions } = error;
-    throw new AiosError(code, { issues: [locate({ path, message })], extensions, cause: error });
-  }
 }

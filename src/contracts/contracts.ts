@@ -4,11 +4,12 @@ import { AiosError, type Issue } from '../kernel/errors.ts';
 import { compileExpression, type Expression } from '../kernel/expressions.ts';
 import type { Json } from '../kernel/json.ts';
 import { compileSchema, type Validator } from '../kernel/schema.ts';
+import type { DefinitionKind } from '../store/definition-kind.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
-import type { DefinitionKind } from '../store/project.ts';
 import { type Assessment, assess, compareVersions, meaningOf } from './assessment.ts';
 import type { CompatibilityMode } from './compatibility.ts';
-import { type ContractBody, parseContract } from './contract-kind.ts';
+import type { ContractBody } from './contract-body.ts';
+import { parseContract } from './contract-kind.ts';
 import { isMeasured, type MeasuredRule, measuredRule, type WindowLimits } from './quality-rules.ts';
 import { serviceLevelRules } from './service-levels.ts';
 

@@ -49,6 +49,8 @@ interface Dependencies {
   types(): readonly string[];
   /** Since when (milliseconds since the epoch) every event is kept, and whether any was ever dropped; nothing while there is no log. */
   logBegin(tx: Queryable): Promise<{ sinceMs: number; isDropped: boolean } | undefined>;
+  /** When the first event that is not counted yet was recorded, milliseconds since the epoch; nothing when all are. */
+  uncountedSince(tx: Queryable): Promise<number | undefined>;
   /** Appends an event, durably when it resolves: told when a rule fails and when it holds again. */
   emit(event: CloudEvent): Promise<unknown>;
 }
@@ -66,7 +68,7 @@ const SOURCE = '/aios/contracts';
 
 /**
  * Measures quality rules over windows of event time: counts are added up with the consumer's offsets, and a window is judged once business time
- * has passed its end by `contractQualityLatenessMs`. What comes later is counted as late and changes no verdict.
+ * has passed its end by `contractQualityLatenessMs` and what was recorded until then is counted. What comes later is counted as late and changes no verdict.
  */
 export class QualityMonitor {
   readonly #dependencies: Dependencies;
@@ -99,8 +101,8 @@ export class QualityMonitor {
       const { event, timeMs, recordedAtMs } = logged;
       for (const rule of this.#dependencies.rulesOf(event.type)) {
         if (rule.isOfLog) continue;
-        // An event is new when it comes: one that says it is of the future is no sign of life then.
-        const atMs = rule.rule.metric === 'freshness' ? Math.min(timeMs, recordedAtMs) : timeMs;
+        // An event is a sign of life when it comes, whatever time it says: of a source that is two hours behind the newest event is two hours old, not unknown.
+        const atMs = rule.rule.metric === 'freshness' ? recordedAtMs : timeMs;
         const startMs = windowOf(rule, atMs);
         const key = `${event.type}\0${rule.name}\0${startMs}`;
         const group = groups.get(key);
@@ -162,14 +164,20 @@ export class QualityMonitor {
 
   async #judgeRule(contract: string, rule: MeasuredRule): Promise<void> {
     const { db, clock, limits } = this.#dependencies;
-    const nowMs = clock.now() - limits.contractQualityLatenessMs;
-    const untilMs = windowOf(rule, nowMs);
+    let untilMs = windowOf(rule, clock.now() - limits.contractQualityLatenessMs);
     const told: CloudEvent[] = [];
+    let judgedMs = 0;
     await db.transaction(async (tx) => {
       const state = await this.#ruleRow(tx, contract, rule);
       if (!state) return;
       told.push(...(state.untold ?? []));
+      judgedMs = state.judged_until;
       if (state.judged_until >= untilMs) return;
+      // Of a log that is still being read, as after a pause of all processes, no window lacks what is yet to come.
+      const countedMs = (await this.#dependencies.uncountedSince(tx)) ?? Number.POSITIVE_INFINITY;
+      untilMs = Math.min(untilMs, windowOf(rule, countedMs - limits.contractQualityLatenessMs));
+      if (state.judged_until >= untilMs) return;
+      judgedMs = untilMs;
       // After a long pause only the newest windows are judged; none is read twice.
       const firstMs = Math.max(
         state.judged_until,
@@ -220,7 +228,7 @@ export class QualityMonitor {
     for (const event of told) await this.#dependencies.emit(event);
     await db.query(
       'update contract_quality_rules set untold = null where contract = $1 and rule = $2 and judged_until = $3',
-      [contract, rule.name, timestamp(untilMs)],
+      [contract, rule.name, timestamp(judgedMs)],
     );
   }
 

@@ -6,6 +6,7 @@ import { compileExpression } from '../kernel/expressions.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { compileSchema } from '../kernel/schema.ts';
+import { unknownKeywords } from '../kernel/schema-keywords.ts';
 import { Distinct, type DistinctState } from './distinct.ts';
 
 /** What is measured, in the words of the Open Data Contract Standard 3.1; `freshness` and `failedRule` are ours. */
@@ -30,6 +31,11 @@ interface Threshold {
   mustBeBetween?: [number, number];
   mustNotBeBetween?: [number, number];
 }
+
+const THRESHOLDS = [
+  ...(['mustBe', 'mustNotBe', 'mustBeGreaterThan', 'mustBeGreaterOrEqualTo'] as const),
+  ...(['mustBeLessThan', 'mustBeLessOrEqualTo', 'mustBeBetween', 'mustNotBeBetween'] as const),
+];
 
 /**
  * One rule of `quality`. With `rule` (CEL over `data` and `event`) it is about each event: what fails it is refused, put into quarantine, or, with `alert`,
@@ -92,7 +98,10 @@ export const QUALITY_SCHEMA: JsonObject = {
     onFail: { enum: ['refuse', 'quarantine', 'alert'] },
     metric: { enum: [...METRICS] },
     property: { type: 'string', minLength: 1 },
-    arguments: { type: 'object' },
+    arguments: {
+      type: 'object',
+      properties: { validValues: { type: 'array' }, missingValues: { type: 'array' } },
+    },
     unit: { enum: ['rows', 'percent'] },
     window: { type: 'string' },
     severity: { enum: ['info', 'warning', 'error'] },
@@ -116,7 +125,7 @@ export function isMeasured({ metric, onFail }: QualityRule): boolean {
 }
 
 /**
- * Bounds and form of the window of a rule that someone writes. A rule that was accepted under other limits goes on.
+ * Bounds of the window of a rule that someone writes. A rule that was accepted under other limits goes on.
  *
  * @throws AiosError `definition.invalid`, with the limit that it breaks
  * @example checkWindow(measuredRule({ metric: 'rowCount', window: '0s' }), limits) // throws
@@ -125,15 +134,36 @@ export function checkWindow({ rule, windowMs }: MeasuredRule, limits: WindowLimi
   const { contractQualityWindowMinMs: min, contractQualityWindowMaxMs: max } = limits;
   const limitName =
     windowMs < min ? 'contractQualityWindowMinMs' : windowMs > max ? 'contractQualityWindowMaxMs' : undefined;
-  if (limitName === undefined && Number.isInteger(windowMs)) return;
-  const bound =
-    limitName === undefined
-      ? ''
-      : `, from ${min} to ${max} ms (the limits contractQualityWindowMinMs and contractQualityWindowMaxMs)`;
+  if (limitName === undefined) return;
   throw new AiosError('definition.invalid', {
-    detail: `A window is in whole milliseconds${bound}; “${rule.window ?? DEFAULT_WINDOW}” is not`,
-    ...(limitName !== undefined && { extensions: { limitName, limit: limits[limitName] } }),
+    detail: `A window is from ${min} to ${max} ms (the limits contractQualityWindowMinMs and contractQualityWindowMaxMs); “${rule.window ?? DEFAULT_WINDOW}” is not`,
+    extensions: { limitName, limit: limits[limitName] },
   });
+}
+
+/**
+ * Holds a measured rule to having something to measure and a result that it can come to: one that always holds, or never, says nothing of data.
+ *
+ * @throws AiosError `definition.invalid`
+ * @example checkMeasure({ metric: 'freshness' }) // throws: its value is never 0
+ */
+export function checkMeasure(rule: QualityRule): void {
+  const { metric, arguments: bounds = {}, mustBeBetween: within, mustNotBeBetween: outside } = rule;
+  const invalid = (detail: string) => new AiosError('definition.invalid', { detail });
+  if (metric === 'freshness' && !THRESHOLDS.some((name) => rule[name] !== undefined))
+    throw invalid('freshness needs a bound in seconds, such as `mustBeLessThan: 3600`');
+  if (metric === 'invalidValues' && Object.keys(bounds).length === 0)
+    throw invalid(
+      'invalidValues needs `arguments` that say which values are valid, such as `{ validValues: [a, b] }` or `{ minimum: 0 }`',
+    );
+  const [slip] = metric === 'invalidValues' ? unknownKeywords(withoutListed(bounds)) : [];
+  if (slip)
+    throw invalid(
+      `${slip.message}, nor is it \`validValues\`, so no value would be invalid by it${slip.meant === undefined ? '' : `; meant is perhaps ${slip.meant}`}`,
+    );
+  for (const [low, high] of [within ?? [], outside ?? []])
+    if (low !== undefined && low > high!)
+      throw invalid(`from ${low} to ${high} there is no value; put the smaller bound first`);
 }
 
 /**
@@ -177,6 +207,11 @@ export function count(
   } else if (matching) counters.matching++;
 }
 
+/** Of arguments what is a schema. */
+function withoutListed({ validValues: _, ...bounds }: JsonObject): JsonObject {
+  return bounds;
+}
+
 function matcherOf(rule: QualityRule): MeasuredRule['matches'] {
   const { metric, property } = rule;
   const valueAt = (event: CloudEvent) => at((event.data ?? null) as Json, property);
@@ -201,9 +236,9 @@ function matcherOf(rule: QualityRule): MeasuredRule['matches'] {
     };
   }
   if (metric === 'invalidValues') {
-    const { validValues, ...bounds } = rule.arguments ?? {};
+    const { validValues } = rule.arguments ?? {};
     const validate = compileSchema({
-      ...bounds,
+      ...withoutListed(rule.arguments ?? {}),
       ...(validValues === undefined ? {} : { enum: validValues }),
     });
     return (event) => {

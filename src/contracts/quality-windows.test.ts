@@ -13,6 +13,7 @@ const applied = (rules: string, limits = '') =>
     limitsFrom(limits),
   );
 const quality = (window: string) => `quality: [{ metric: rowCount, window: ${window} }]`;
+const invalid = (more: string) => refusal(`quality: [{ ${more} }]`);
 const frequency = (value: number, unit: string) =>
   `slaProperties: [{ property: frequency, value: ${value}, unit: ${unit} }]`;
 const refusal = (rules: string, limits?: string): AiosError => {
@@ -31,7 +32,7 @@ describe('The window of a quality rule', () => {
     [quality('999ms'), 'contractQualityWindowMinMs'],
     [quality('367d'), 'contractQualityWindowMaxMs'],
     [frequency(1e-9, 'y'), 'contractQualityWindowMinMs'],
-    [frequency(1e30, 'y'), 'contractQualityWindowMaxMs'],
+    [frequency(999, 'y'), 'contractQualityWindowMaxMs'],
   ])('is refused out of its limits: %s', (rules, limitName) => {
     const { code, issues, extensions } = refusal(rules);
     expect(code).toBe('definition.invalid');
@@ -47,9 +48,36 @@ describe('The window of a quality rule', () => {
     });
   });
 
-  it('is in whole milliseconds', () => {
-    expect(refusal(quality('1500.5ms')).issues).toMatchObject([
-      { message: expect.stringContaining('whole milliseconds; “1500.5ms” is not') },
+  it('is a duration', () => {
+    for (const rules of [quality('soon'), quality('1e9d'), frequency(1e30, 'y')])
+      expect(refusal(rules).issues).toMatchObject([
+        {
+          path: expect.stringMatching(/^\/(quality|slaProperties)\/0/),
+          message: expect.stringContaining('d'),
+        },
+      ]);
+  });
+
+  it('that is wrong is told with all that is wrong beside it', () => {
+    const { code, issues, extensions } = refusal(
+      [
+        'slaProperties: [{ property: frequency, value: 999, unit: y }, { property: latency, value: 5, unit: m }]',
+        'quality:',
+        '  - { metric: rowCount, window: 0s }',
+        '  - { metric: rowCount, name: more, window: soon }',
+        '  - { metric: nullValues, property: a }',
+        '  - { metric: nullValues, property: a, window: 400d }',
+        "  - { rule: 'data.', message: m }",
+      ].join('\n'),
+    );
+    expect(code).toBe('definition.invalid');
+    expect(extensions).toMatchObject({ limitName: 'contractQualityWindowMaxMs' });
+    expect(issues.map(({ path, line, message }) => [path, line, message])).toEqual([
+      ['/slaProperties/0', 5, expect.stringContaining('contractQualityWindowMaxMs')],
+      ['/quality/0', 7, expect.stringContaining('contractQualityWindowMinMs')],
+      ['/quality/1', 8, expect.stringContaining('soon')],
+      ['/quality/3', 10, expect.stringContaining('two rules are named')],
+      ['/quality/4/rule', 11, expect.any(String)],
     ]);
   });
 
@@ -60,5 +88,28 @@ describe('The window of a quality rule', () => {
     expect(refusal(quality('1h'), 'contractQualityWindowMaxMs=60000').extensions).toMatchObject({
       limit: 60_000,
     });
+  });
+});
+
+describe('A measured rule', () => {
+  it.each([
+    ['metric: freshness', 'needs a bound in seconds'],
+    ['metric: invalidValues, property: a', 'needs `arguments`'],
+    ['metric: invalidValues, property: a, arguments: { minimun: 0 }', 'meant is perhaps “minimum”'],
+    ['metric: invalidValues, property: a, arguments: { validValue: [x] }', 'nor is it `validValues`'],
+    ['metric: rowCount, mustBeBetween: [9, 5]', 'put the smaller bound first'],
+    ['metric: rowCount, mustNotBeBetween: [9, 5]', 'put the smaller bound first'],
+  ])('that could never fail, or never hold, is refused: %s', (rule, message) => {
+    expect(invalid(rule).issues).toMatchObject([
+      { path: '/quality/0', message: expect.stringContaining(message) },
+    ]);
+  });
+
+  it.each(['missingValues', 'validValues'])('has a list of %s', (name) => {
+    const metric = name === 'missingValues' ? name : 'invalidValues';
+    expect(invalid(`metric: ${metric}, property: a, arguments: { ${name}: '' }`).issues).toMatchObject([
+      { path: `/quality/0/arguments/${name}`, expected: 'array' },
+    ]);
+    applied(`quality: [{ metric: ${metric}, property: a, arguments: { ${name}: [''] } }]`);
   });
 });

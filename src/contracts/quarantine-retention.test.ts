@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../kernel/clock.ts';
 import { AiosError } from '../kernel/errors.ts';
-import { write } from '../store/group-commit.ts';
+import { write } from '../store/lane.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { contractMigrations } from './migrations.ts';
 import { Quarantine } from './quarantine.ts';

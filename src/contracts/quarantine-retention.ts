@@ -2,7 +2,8 @@ import type { Clock } from '../kernel/clock.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Database } from '../store/database.ts';
-import { type Committer, type Lane, Refused, type Write, write } from '../store/group-commit.ts';
+import type { Committer } from '../store/group-commit.ts';
+import { type Lane, Refused, type Write, write } from '../store/lane.ts';
 
 /** What one transaction took out of quarantine. */
 interface Pruned {

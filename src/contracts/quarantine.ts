@@ -5,9 +5,11 @@ import { AiosError, type Problem } from '../kernel/errors.ts';
 import { derivedId } from '../kernel/ids.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Database } from '../store/database.ts';
-import { type Committer, plannedLane, type Write, write } from '../store/group-commit.ts';
+import type { Committer } from '../store/group-commit.ts';
+import { plannedLane, type Write, write } from '../store/lane.ts';
 import { type LargePage, largePage } from '../store/large-pages.ts';
 import { columns, timestamp } from '../store/rows.ts';
+import { seenLane } from './seen-lane.ts';
 
 /** An event that its contract keeps apart: not in the log, seen by no consumer, not lost. */
 interface QuarantinedEvent {
@@ -71,20 +73,17 @@ const arrivalLane = plannedLane<Arrival>({
   }),
 });
 
-const resolutionLane = plannedLane<Resolution>({
-  name: 'quarantine resolutions',
-  order: 34,
-  plan: (items) => ({
-    statements: [
-      {
-        text: `update quarantined_events q set status = r.status, resolved_at = r.at, resolved_by = r.by, reason = r.reason
-          from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[]) as r(id, status, at, by, reason)
-          where q.id = r.id and q.status = 'open'`,
-        values: columns(items, ({ id, status, at, by, reason }) => [id, status, timestamp(at), by, reason]),
-      },
-    ],
-  }),
-});
+/** Of two who resolve an event at one time one does: what is discarded is not appended, and what is told of it is what became of it. */
+const resolutionLane = seenLane<Resolution>(
+  'quarantine resolutions',
+  async (tx, { id, status, at, by, reason }) => {
+    const resolved = await tx.query(
+      `update quarantined_events set status = $2, resolved_at = $3, resolved_by = $4, reason = $5 where id = $1 and status = 'open' returning 1`,
+      [id, status, timestamp(at), by, reason],
+    );
+    return resolved.length > 0;
+  },
+);
 
 const COLUMNS = `id, contract, version, event, problem, arrived_at as "arrivedAt", status, resolved_at as "resolvedAt", resolved_by as "resolvedBy", reason`;
 
@@ -204,7 +203,7 @@ export class Quarantine {
       [id],
     );
     if (found) return found;
-    throw new AiosError('contracts.unknown_quarantined', { detail: `No event ${id} is in quarantine.` });
+    throw notThere(id);
   }
 
   async #resolve(
@@ -217,6 +216,14 @@ export class Quarantine {
     const { commit, clock, record } = this.#dependencies;
     const at = clock.now();
     const resolution = write(resolutionLane, { id, status, at, by: by.id, reason });
-    await commit.commit([...others, resolution, record({ action: status, id, by, at, reason })]);
+    try {
+      await commit.commit([...others, resolution, record({ action: status, id, by, at, reason })]);
+    } catch (error) {
+      throw error instanceof AiosError && error.code === 'store.conflict' ? notThere(id) : error;
+    }
   }
+}
+
+function notThere(id: string): AiosError {
+  return new AiosError('contracts.unknown_quarantined', { detail: `No event ${id} is in quarantine.` });
 }

@@ -1,5 +1,5 @@
 import type { Database, Queryable } from '../store/database.ts';
-import { type Write, write } from '../store/group-commit.ts';
+import { type Write, write } from '../store/lane.ts';
 import type { VersionName } from './schema-ids.ts';
 import { seenLane } from './seen-lane.ts';
 

@@ -1,5 +1,5 @@
 import type { Database } from '../store/database.ts';
-import { type Write, write } from '../store/group-commit.ts';
+import { type Write, write } from '../store/lane.ts';
 import { seenLane } from './seen-lane.ts';
 
 /** Whether clients of the schema registry may change anything of a subject there: Confluent's words. */

@@ -3,11 +3,11 @@ import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { compileSchema, escapePointer } from '../kernel/schema.ts';
 import type { Database } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
-import { type Write, write } from '../store/group-commit.ts';
+import { type Write, write } from '../store/lane.ts';
 import { type Assessment, assess } from './assessment.ts';
 import { avroContract } from './avro-contract.ts';
 import type { CompatibilityMode, Finding } from './compatibility.ts';
-import type { ContractBody } from './contract-kind.ts';
+import type { ContractBody } from './contract-body.ts';
 import type { DefaultCompatibility } from './default-compatibility.ts';
 import { type Deprecation, deprecationLane } from './deprecations.ts';
 import { RegistryDeletions } from './registry-deletions.ts';
@@ -173,6 +173,7 @@ export class ContractRegistry {
       accepted.map(({ body }) => body),
       next,
       await this.defaultCompatibility.mode(),
+      versions[0]!.version,
     );
   }
 

@@ -1,6 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import type { Queryable } from '../store/database.ts';
-import { type Lane, Refused } from '../store/group-commit.ts';
+import { type Lane, Refused } from '../store/lane.ts';
 
 /**
  * A gate for what people change, seldom: of two who saw the same, one changes it and the other is refused with `store.conflict` and looks again. One

@@ -8,33 +8,41 @@ export type Template = (scope: Scope) => Json;
 
 /** An unary test of a cell starts with one of these; anything else is a whole CEL expression. */
 const OPERATOR = /^(<=|>=|==|!=|<|>|in\b)/;
+/** Those that compare by order. */
+const ORDER = /^[<>]/;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /**
  * The CEL of one cell: `> 100` tests the column's input, `-` fits all, a number, a boolean or null is equality, a list is membership,
- * any other text is a whole expression.
+ * any other text is a whole expression. Null is neither more nor less than anything: such a test does not fit it (in DMN it comes to null),
+ * where CEL alone would fail.
  *
- * @example cellSource('amount', '> 100') // 'amount > 100'
+ * @example cellSource('amount', '> 100', false) // 'amount > 100'
  */
-function cellSource(input: string, cell: Json): string | undefined {
+function cellSource(input: string, cell: Json, nullable: boolean): string | undefined {
   if (Array.isArray(cell)) return `${input} in ${JSON.stringify(cell)}`;
   if (typeof cell !== 'string') return `${input} == ${JSON.stringify(cell)}`;
   const text = cell.trim();
   if (text === '-' || text === '') return undefined;
+  if (nullable && ORDER.test(text)) return `${input} != null && ${input} ${text}`;
   return OPERATOR.test(text) ? `${input} ${text}` : text;
 }
 
 /** The source of a rule's condition: all its cells; `true` when none restricts. Each cell compiles by itself, so that a fault has its place. */
-export function conditionSource(when: Json, onCell: (path: string, source: string) => void): string {
+export function conditionSource(
+  when: Json,
+  nullable: ReadonlySet<string>,
+  onCell: (path: string, source: string) => void,
+): string {
   if (typeof when === 'string') {
     onCell('', when);
     return when;
   }
   const sources = Object.entries((when ?? {}) as Record<string, Json>).flatMap(([input, cell]) => {
-    const source = cellSource(input, cell);
+    const source = cellSource(input, cell, nullable.has(input));
     if (source === undefined) return [];
     onCell(`/${input}`, source);
-    return [`(${source})`];
+    return [`(${source}\n)`]; // the line break ends a comment of the cell
   });
   return sources.join(' && ') || 'true';
 }
@@ -84,7 +92,8 @@ function compileText(text: string, check: (source: string) => void): Template {
   };
 }
 
-function asText(value: Json): string {
+/** As a person reads it, in a text or as one. */
+export function asText(value: Json): string {
   if (typeof value === 'string') return value;
   // 0.1 + 0.2 is for machines; a person reads at most six digits after the point.
   if (typeof value === 'number') return String(Math.round(value * 1e6) / 1e6);

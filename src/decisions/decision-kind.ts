@@ -3,7 +3,7 @@ import { locateIssue, type SourceDocument, validateDocument } from '../kernel/do
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { compileSchema, DEFINITION_NAME } from '../kernel/schema.ts';
-import type { DefinitionKind } from '../store/project.ts';
+import type { DefinitionKind } from '../store/definition-kind.ts';
 import { INPUT_TYPES } from './inputs.ts';
 import { CellFault, compileTable, type Evaluation, type Table } from './table.ts';
 

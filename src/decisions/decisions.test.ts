@@ -126,7 +126,7 @@ describe('a decision table', () => {
     ],
     [
       'a cell that fails on the value',
-      table('first').replace("amount: '> 100'", "risk: '> 1'"),
+      table('first').replace("amount: '> 100'", 'risk: risk > 1.0'),
       one,
       'expression.failed',
       /rule “large”/,
@@ -161,6 +161,10 @@ describe('a decision table', () => {
     ['null and numbers by equality', 'risk: null', { risk: null }, true],
     ['a boolean by equality', 'member: true', { member: true }, true],
     ['another operator', "risk: '!= 2'", { risk: 2 }, false],
+    ['more than, of null', "risk: '> 1'", { risk: null }, false],
+    ['less than, of an input that is not given', "risk: '<= 1'", {}, false],
+    ['more than, of a number that could be null', "risk: '> 1'", { risk: 2 }, true],
+    ['more than or something else, of null', "risk: '> 1 || member'", { risk: null, member: true }, true],
     ['membership written as CEL', `channel: 'in ["web"]'`, { channel: 'web' }, true],
     [
       'a whole expression over other inputs',
@@ -190,6 +194,24 @@ rules:
       nested: { list: [0.1, 1] },
     });
   });
+});
+
+it('takes a comment in a cell for one, and not for the end of the rule', () => {
+  const text = table('first').replace("'> 100', channel: '-'", "'> 100 // much', channel: '!= \"web\"'");
+  expect(decide(text, { amount: 120, channel: 'shop' }).rule).toBe('large');
+  expect(failure(() => decide(text, { amount: 120, channel: 'web' })).code).toBe('decisions.no_rule');
+});
+
+it('gives its reason as a text, though an expression makes something else of it', () => {
+  const text = (reason: string) => table('first').replace('${amount} is over 100', reason);
+  expect(decide(text('${amount}'), { amount: 120, channel: 'web' }).reason).toBe('120');
+  expect(decide(text('${risk}'), { amount: 120, channel: 'web' }).reason).toBe('null');
+});
+
+it('is not given what every object inherits', () => {
+  const text = table('first').replace('name: risk, type: number', 'name: constructor, type: any');
+  const small = text.replace('amount < 10 &&', 'constructor == null &&');
+  expect(decide(small, { amount: 20, channel: 'web' }).rule).toBe('small');
 });
 
 describe('a decision definition', () => {
@@ -247,6 +269,13 @@ describe('a decision definition', () => {
     [
       'an input that no expression can name',
       table('first').replace('name: risk', 'name: my-risk'),
+      'definition.invalid',
+      '/inputs/2/name',
+      7,
+    ],
+    [
+      'two inputs of one name',
+      table('first').replace('name: risk', 'name: amount'),
       'definition.invalid',
       '/inputs/2/name',
       7,

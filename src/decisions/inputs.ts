@@ -34,21 +34,34 @@ export function readInputs(inputs: Json): InputSpec[] {
   });
 }
 
-/** The declared inputs and no others, so that a table cannot depend on what it does not declare; or the faults. */
-export function bindInputs(specs: readonly InputSpec[], input: JsonObject): JsonObject | Issue[] {
-  const scope: JsonObject = {};
+/**
+ * The declared inputs and no others, so that a table cannot depend on what it does not declare; or the faults.
+ *
+ * @param blank `blankOf` their names
+ */
+export function bindInputs(
+  specs: readonly InputSpec[],
+  input: JsonObject,
+  blank: { readonly [name: string]: undefined },
+): JsonObject | Issue[] {
+  const scope: { [name: string]: Json | undefined } = { ...blank };
   for (const { name, type, nullable } of specs) {
-    const value = input[name];
+    const value = givenAs(input, name);
     if ((value === null || value === undefined) && nullable) scope[name] = null;
     else if (FITS[type](value)) scope[name] = value as Json;
     else return faultsOf(specs, input);
   }
-  return scope;
+  return scope as JsonObject;
+}
+
+/** Not what every object inherits (`constructor`). */
+function givenAs(input: JsonObject, name: string): Json | undefined {
+  return Object.hasOwn(input, name) ? input[name] : undefined;
 }
 
 function faultsOf(specs: readonly InputSpec[], input: JsonObject): Issue[] {
   return specs.flatMap(({ name, type, nullable }): Issue[] => {
-    const value = input[name];
+    const value = givenAs(input, name);
     if (((value === null || value === undefined) && nullable) || FITS[type](value)) return [];
     const message = value === undefined ? `input “${name}” is missing` : `input “${name}” is no ${type}`;
     return [{ path: `/${name}`, message, found: JSON.stringify(value) ?? 'nothing', expected: type }];

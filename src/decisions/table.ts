@@ -1,8 +1,9 @@
 import { AiosError } from '../kernel/errors.ts';
 import { compileExpression, type Expression, nameChecker } from '../kernel/expressions.ts';
-import type { Json, JsonObject } from '../kernel/json.ts';
+import { blankOf, type Json, type JsonObject } from '../kernel/json.ts';
 import { compileSchema, type Validator } from '../kernel/schema.ts';
 import {
+  asText,
   compileTemplate,
   conditionSource,
   isConstant,
@@ -84,26 +85,31 @@ export function compileTable(body: JsonObject): Table {
     default: fallback,
   } = body as unknown as TableBody;
   const specs = readInputs(inputs);
-  for (const [index, spec] of specs.entries()) {
-    if (isInputName(spec.name)) continue;
-    const detail = `“${spec.name}” cannot be named in an expression: letters, digits and _, not a digit first.`;
+  for (const [index, { name: input }] of specs.entries()) {
+    const isTwice = specs.findIndex((spec) => spec.name === input) < index;
+    if (isInputName(input) && !isTwice) continue;
+    const detail = isTwice
+      ? `“${input}” names two inputs`
+      : `“${input}” cannot be named in an expression: letters, digits and _, not a digit first.`;
     throw new CellFault(
-      Array.isArray(inputs) ? `/inputs/${index}/name` : `/inputs/${spec.name}`,
+      Array.isArray(inputs) ? `/inputs/${index}/name` : `/inputs/${input}`,
       invalid(detail),
     );
   }
   const checkOutput = outputValidator(outputs);
-  const checkNames = nameChecker(specs.map((spec) => spec.name));
+  const names = specs.map((spec) => spec.name);
+  const checkNames = nameChecker(names);
   const rules = ruleBodies.map((rule, index) =>
     compileRule(rule, `/rules/${index}`, specs, checkOutput, checkNames),
   );
   const otherwise =
     fallback && compileRule({ ...fallback, id: 'default' }, '/default', specs, checkOutput, checkNames);
+  const blank = blankOf(names);
   const decide = { unique, first, priority: highest, collect: undefined }[hitPolicy];
   return {
     name,
     evaluate(input) {
-      const scope = bindInputs(specs, input);
+      const scope = bindInputs(specs, input, blank);
       if (Array.isArray(scope)) throw new AiosError('decisions.input_invalid', { issues: scope });
       const answer = (rule: Rule) => outputOf(name, rule, scope, checkOutput);
       if (!decide)
@@ -178,8 +184,8 @@ function outputOf(table: string, rule: Rule, scope: Scope, checkOutput: Validato
       throw new AiosError('decisions.output_invalid', { detail, issues });
     }
   }
-  const reason = named(table, rule, () => rule.reason(scope)) as string;
-  return { output, rule: rule.id, rules: [rule.id], reason };
+  const reason = named(table, rule, () => rule.reason(scope));
+  return { output, rule: rule.id, rules: [rule.id], reason: asText(reason) };
 }
 
 /** An expression that fails says in which rule. */
@@ -201,7 +207,8 @@ function compileRule(
   checkNames: (source: string) => void,
 ): Rule {
   const { id, when = {}, then, reason = '', priority = 0 } = body;
-  const condition = conditionSource(when, (cell, source) => {
+  const nullable = new Set(specs.flatMap((spec) => (spec.nullable ? [spec.name] : [])));
+  const condition = conditionSource(when, nullable, (cell, source) => {
     const column = cell.slice(1);
     if (column && !specs.some(({ name }) => name === column)) {
       const known = specs.map(({ name }) => name).join(', ');

@@ -70,6 +70,27 @@ describe('CloudEvents over HTTP', () => {
     expect(bad).toMatchObject({ code: 'events.invalid', issues: [expect.objectContaining({ path })] });
   });
 
+  it('refuses a whole number that would lose digits, by its place, and only that event of a batch', () => {
+    const written = (id: string, n: string) =>
+      JSON.stringify(event(id, { data: { n: 0 } })).replace(':0}', `:${n}}`);
+    const [LOST, KEPT] = ['9007199254740993', '9007199254740994'];
+    const refused = {
+      code: 'request.inexact_number',
+      issues: [expect.objectContaining({ path: '/data/n', found: LOST })],
+    };
+    const batch = `[${written('1', KEPT)},${written('2', LOST)},${written('3', '1')}]`;
+    expect(parse({ 'content-type': 'application/cloudevents-batch+json' }, batch)).toEqual([
+      event('1', { data: { n: Number(KEPT) } }),
+      expect.objectContaining(refused),
+      event('3', { data: { n: 1 } }),
+    ]);
+    const structured = parse({ 'content-type': 'application/cloudevents+json' }, written('2', LOST));
+    expect(structured).toEqual([expect.objectContaining(refused)]);
+    const headers = { 'ce-specversion': '1.0', 'ce-id': '2', 'ce-source': 's', 'ce-type': 't' };
+    const binary = parse({ ...headers, 'content-type': 'application/json' }, `{"n":${LOST}}`);
+    expect(binary).toEqual([expect.objectContaining(refused)]);
+  });
+
   it.each([
     ['malformed JSON', { 'content-type': 'application/cloudevents+json' }, '{"a":', 'request.malformed'],
     [

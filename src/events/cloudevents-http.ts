@@ -1,6 +1,7 @@
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
-import { parseFiniteJson } from '../kernel/finite-json.ts';
+import { requireDigits, strictJson, withDigits } from '../kernel/exact-integers.ts';
+import { requireFinite } from '../kernel/finite-json.ts';
 import { instantMs, isPlainInstant } from '../kernel/instant.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { requireDepth } from '../kernel/json-depth.ts';
@@ -35,7 +36,7 @@ const TEXTS = new Set([
  * binary (`ce-*` headers), structured (`application/cloudevents+json`) and batched (`application/cloudevents-batch+json`). Plain
  * `application/json` with a `specversion` inside counts as structured.
  *
- * @throws AiosError `request.malformed`, `request.media_type`, `request.too_large` for the request as a whole
+ * @throws AiosError `request.malformed`, `request.media_type`, `request.too_large`, `request.too_deep` for the request as a whole
  * @example parseEvents({ 'content-type': 'application/cloudevents+json' }, body, Date.now(), limits)
  */
 export function parseEvents(headers: Headers, body: Uint8Array, nowMs: number, limits: Limits): Parsed[] {
@@ -43,7 +44,7 @@ export function parseEvents(headers: Headers, body: Uint8Array, nowMs: number, l
   if (headers['ce-specversion'] !== undefined)
     return [guarded(() => fromBinary(headers, type, body, nowMs, limits))];
   if (type === 'application/cloudevents-batch+json') {
-    const events = parseJson(body);
+    const { events, exact } = parsed(body, batch);
     if (!Array.isArray(events))
       throw new AiosError('request.invalid', {
         issues: [{ path: '', message: 'a batch is an array of events' }],
@@ -54,12 +55,15 @@ export function parseEvents(headers: Headers, body: Uint8Array, nowMs: number, l
         extensions: { limitName: 'eventBatchCountMax', limit: limits.eventBatchCountMax },
       });
     }
-    return events.map((event) =>
-      guarded(() => checkEvent(event, nowMs, sizeOf(event, body, events.length, limits), limits)),
+    return events.map((event, index) =>
+      guarded(() => {
+        requireDigits(event, exact[index]!);
+        return checkEvent(event, nowMs, sizeOf(event, body, events.length, limits), limits);
+      }),
     );
   }
   if (type === 'application/cloudevents+json' || type === 'application/json') {
-    return [guarded(() => checkEvent(parseJson(body), nowMs, body.byteLength, limits))];
+    return [guarded(() => checkEvent(parsed(body, strictJson), nowMs, body.byteLength, limits))];
   }
   throw new AiosError('request.media_type', {
     detail: `“${type}” without ce- headers is no CloudEvent; send application/cloudevents+json, application/cloudevents-batch+json, or binary mode.`,
@@ -84,9 +88,16 @@ function mediaType(headers: Headers): string {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-function parseJson(body: Uint8Array): Json {
+/** A batch, and the same with the digits that its numbers lost: an event with such a number is refused alone. */
+function batch(text: string): { events: Json; exact: Json[] } {
+  const events = JSON.parse(text) as Json;
+  requireFinite(text, events);
+  return { events, exact: withDigits(text, events) as Json[] };
+}
+
+function parsed<Value>(body: Uint8Array, read: (text: string) => Value): Value {
   try {
-    return parseFiniteJson(utf8.decode(body));
+    return read(utf8.decode(body));
   } catch (cause) {
     if (cause instanceof AiosError) throw cause;
     throw new AiosError('request.malformed', { detail: (cause as Error).message, cause });
@@ -210,7 +221,10 @@ function fromBinary(
     if (name.startsWith('ce-') && typeof value === 'string') event[name.slice(3)] = decodeHeader(value);
   }
   if (type) event.datacontenttype = type;
-  Object.assign(event, dataOf(type, body));
+  Object.assign(
+    event,
+    dataOf(type, body, (text) => strictJson(text, '/data')),
+  );
   return checkEvent(event, nowMs, body.byteLength, limits);
 }
 
@@ -218,13 +232,23 @@ function fromBinary(
  * The data of a body in binary mode, as the JSON format holds it: JSON, text, or base64.
  *
  * @param type the media type, without parameters; `''` counts as JSON
- * @throws AiosError `request.malformed` for invalid JSON
+ * @param read what reads JSON
+ * @throws AiosError `request.malformed` for invalid JSON, and what `read` throws
  */
-export function dataOf(type: string, body: Uint8Array): { data?: Json; data_base64?: string } {
+export function dataOf(
+  type: string,
+  body: Uint8Array,
+  read: (text: string) => Json,
+): { data?: Json; data_base64?: string } {
   if (body.byteLength === 0) return {};
-  if (type === '' || type === 'application/json' || type.endsWith('+json')) return { data: parseJson(body) };
+  if (type === '' || isJsonType(type)) return { data: parsed(body, read) };
   if (type.startsWith('text/')) return { data: new TextDecoder().decode(body) };
   return { data_base64: Buffer.from(body).toString('base64') };
+}
+
+/** @param type a media type without parameters, in lower case */
+export function isJsonType(type: string): boolean {
+  return type === 'application/json' || type.endsWith('+json');
 }
 
 /** Section 3.1.3.2 of the binding: percent-encoded UTF-8. */

@@ -14,6 +14,9 @@ export interface Delivery {
   write(tx: Queryable): Promise<unknown>;
 }
 
+/** Takes what is to be undone in memory when a batch is not committed. */
+export type OnRollback = (undo: () => void) => void;
+
 /** Who reads the log, and what it does with a batch. */
 export interface ConsumerDefinition {
   /** Each group sees every event once; its offsets are kept under this name. */
@@ -45,9 +48,10 @@ export interface ConsumerDefinition {
   deliver?(events: LoggedEvent[]): Promise<Delivery>;
   /**
    * Works on events in the order of their partitions, writing through `tx`: its writes and the group's offsets are committed together.
-   * A function that it returns runs after that commit.
+   * A function that it returns runs after that commit; those that it gives to `onRollback` run where there is none, whether the handler or the commit
+   * failed, before the events come again. A commit whose answer was lost counts as none.
    */
-  handle(events: LoggedEvent[], tx: Queryable): Promise<(() => void) | undefined>;
+  handle(events: LoggedEvent[], tx: Queryable, onRollback: OnRollback): Promise<(() => void) | undefined>;
 }
 
 export interface ConsumerDependencies {

@@ -300,7 +300,10 @@ export class Consumer {
   async #handOver(shares: Share[]): Promise<Share[]> {
     const wanted = this.#wanted(shares.flatMap(({ events }) => events));
     const delivery = wanted.length > 0 ? await this.definition.deliver!(wanted) : undefined;
-    return this.#db.transaction((tx) => passDelivered(tx, shares, delivery, this.#holding));
+    const passed = await this.#db.transaction((tx) => passDelivered(tx, shares, delivery, this.#holding));
+    // The rest is somebody else's, or has moved: it looks before it hands the same over again.
+    if (passed.length < shares.length) this.#lookedAtMs = Number.NEGATIVE_INFINITY;
+    return passed;
   }
 
   async #work(shares: readonly Share[]): Promise<(() => void) | undefined> {
@@ -308,12 +311,16 @@ export class Consumer {
     const revision = this.definition.definitions?.revision;
     const wanted = this.#wanted(shares.flatMap(({ events }) => events));
     const transaction = new BatchTransaction(this.#db, this.#holding, shares);
+    const undoing: (() => void)[] = [];
+    const handle = () => this.definition.handle(wanted, transaction.tx, (undo) => undoing.push(undo));
     try {
-      const after = wanted.length > 0 ? await this.definition.handle(wanted, transaction.tx) : undefined;
+      const after = wanted.length > 0 ? await handle() : undefined;
       await transaction.commit(revision);
       return after;
     } catch (error) {
-      throw await transaction.rollback(error);
+      const reason = await transaction.rollback(error);
+      for (const undo of undoing) undo();
+      throw reason;
     }
   }
 

@@ -80,6 +80,36 @@ describe('consumers', () => {
     expect(seen).toEqual(['1', '2', '3', 'bad', '4']);
   });
 
+  it('tell a handler of each batch that is not committed, before it comes again', async () => {
+    const own = new EventConsumers({ ...database, log });
+    const said: string[] = [];
+    let tries = 0;
+    own.add({
+      group: 'undoing',
+      from: 'latest',
+      types: ['undone'],
+      // What the second try was worked on under is older than what is in force: the commit fails, which the handler does not see.
+      definitions: {
+        get revision() {
+          return tries === 1 ? -1 : 1e9;
+        },
+        reload: async () => {},
+      },
+      async handle(_events, tx, onRollback) {
+        const nth = ++tries;
+        await tx.query("insert into seen values ('undone', 'undoing')");
+        onRollback(() => said.push(`undone ${nth}`));
+        if (nth === 1) throw new AiosError('store.unavailable');
+        return () => said.push(`committed ${nth}`);
+      },
+    });
+    await own.start();
+    await log.append([event('to-undo', { type: 'undone' })]);
+    await expect.poll(() => said).toEqual(['undone 1', 'undone 2', 'committed 3']);
+    expect(await database.db.query("select id from seen where who = 'undoing'")).toHaveLength(1);
+    await own.stop();
+  });
+
   it('find the one bad event among all partitions, and hand the others over once', async () => {
     const handled: string[] = [];
     const own = new EventConsumers({ ...database, log });

@@ -20,7 +20,7 @@ const lagGauge = metrics.getMeter('aios.events').createObservableGauge('aios.eve
 export class EventConsumers {
   readonly #dependencies: ConsumerDependencies;
   #consumers: Consumer[] = [];
-  /** Tells of groups that are not this process' any more, for their dead letters. */
+  /** Tells of groups that this process does not work on, for their dead letters and replays. */
   onUnknownGroup: (group: string) => Promise<ConsumerDefinition | undefined> = async () => undefined;
   readonly deadLetters: DeadLetters;
   /** What this process is to the groups. */
@@ -38,11 +38,7 @@ export class EventConsumers {
       onAppended: ({ heads, types }) => this.#notice(heads, types),
       onError: (error) => dependencies.onError?.('membership', toAiosError(error)),
     });
-    this.deadLetters = new DeadLetters(
-      dependencies.db,
-      async (group) => this.definition(group) ?? this.onUnknownGroup(group),
-      dependencies.limits,
-    );
+    this.deadLetters = new DeadLetters(dependencies.db, (group) => this.find(group), dependencies.limits);
   }
 
   add(definition: ConsumerDefinition): Consumer {
@@ -68,20 +64,15 @@ export class EventConsumers {
     await gone?.stop();
   }
 
-  definition(group: string): ConsumerDefinition | undefined {
-    return this.#consumers.find(({ definition }) => definition.group === group)?.definition;
+  /** What a group does with events, also where other processes work on it. */
+  async find(group: string): Promise<ConsumerDefinition | undefined> {
+    const known = this.#consumers.find(({ definition }) => definition.group === group);
+    return known?.definition ?? this.onUnknownGroup(group);
   }
 
   /** All groups of the log, those of other processes too. */
   groups(): Promise<GroupProgress[]> {
     return readGroups(this.#dependencies.db);
-  }
-
-  /** The groups whose handlers may be given events again. */
-  repeatable(): string[] {
-    return this.#consumers.flatMap(({ definition: { group, isRepeatable } }) =>
-      isRepeatable ? [group] : [],
-    );
   }
 
   /** Gives new groups their offsets: what keeps state from the log may join it before anything is read. */

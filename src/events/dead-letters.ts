@@ -3,7 +3,7 @@ import { AiosError, type Problem, toAiosError } from '../kernel/errors.ts';
 import { derivedId } from '../kernel/ids.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Database, Queryable } from '../store/database.ts';
-import { plannedLane, type Write, write } from '../store/group-commit.ts';
+import { plannedLane, type Write, write } from '../store/lane.ts';
 import { type LargePage, largePage } from '../store/large-pages.ts';
 import { columns } from '../store/rows.ts';
 import type { ConsumerDefinition } from './consumer-definition.ts';
@@ -140,6 +140,7 @@ export class DeadLetters {
    */
   async replay(id: string): Promise<void> {
     let failing: DeadLetter | undefined;
+    const undoing: (() => void)[] = [];
     try {
       let after: (() => void) | undefined;
       await this.#db.transaction(async (tx) => {
@@ -161,7 +162,7 @@ export class DeadLetters {
           timeMs: Date.parse(event.time),
           recordedAtMs: failedAt,
         };
-        after = (await definition.handle([logged], tx)) ?? undefined;
+        after = (await definition.handle([logged], tx, (undo) => undoing.push(undo))) ?? undefined;
         await tx.query(
           "update dead_letters set status = 'replayed', handled_at = now(), attempts = attempts + 1 where id = $1",
           [id],
@@ -169,6 +170,7 @@ export class DeadLetters {
       });
       after?.();
     } catch (error) {
+      for (const undo of undoing) undo();
       if (failing) {
         const problem = JSON.stringify(toAiosError(error).toProblem());
         await this.#db.query(

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
@@ -6,6 +7,7 @@ import { definitionMigrations } from '../store/definitions.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { event } from './event-under-test.ts';
 import type { Appended } from './head.ts';
+import { putRun } from './key-runs.ts';
 import { EventLog } from './log.ts';
 import { eventMigrations } from './migrations.ts';
 import { openFirst, roll } from './retention/segments.ts';
@@ -104,10 +106,11 @@ describe('the event log', () => {
   });
 
   it('looks keys up by their index, however the statement was planned', async () => {
-    await database.db.query(
-      `insert into event_keys select md5(n::text)::uuid, 0, n, 1 from generate_series(1, 50000) as n`,
-    );
-    await database.db.query('analyze event_keys');
+    const keys = Buffer.concat(Array.from({ length: 50_000 }, (_, n) => hash('md5', String(n), 'buffer')));
+    await putRun(database.db, 1, { keys, places: Buffer.alloc(keys.length / 2) });
+    // As if each key might be in it: a filter that is full.
+    await database.db.query(`update event_key_runs set filter = '\\xff'`);
+    await database.db.query('analyze event_keys, event_key_runs');
     const scans = async () => {
       // Postgres 14 has no such function, and no need of it.
       await database.db.query(

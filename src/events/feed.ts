@@ -2,11 +2,20 @@ import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { EventLog } from './log.ts';
 
-/** An event for a reader, or only how far it has come, and where it goes on after it. */
+/** An event for a reader, a part of the log that was dropped before it, or only how far it has come; and where it goes on after it. */
 export interface FeedItem {
-  readonly logged: LoggedEvent | undefined;
+  readonly logged?: LoggedEvent | undefined;
+  readonly dropped?: DroppedPart | undefined;
   /** The next offset of each partition. */
   readonly cursor: readonly number[];
+}
+
+/** Events that retention took out of the log before the reader came to them. */
+export interface DroppedPart {
+  readonly partition: number;
+  /** The offset of the first of them, and that of the first event which is kept. */
+  readonly from: number;
+  readonly until: number;
 }
 
 const READ_COUNT = 200;
@@ -46,28 +55,47 @@ export class EventFeed {
       let skipped = 0;
       while (!signal.aborted) {
         const arrival = this.#arrival();
-        let isAny = false;
-        for (const partition of cursor.keys()) {
-          if (cursor[partition]! >= (this.#heads[partition] ?? 0)) continue;
-          for (const logged of await this.#log.read(partition, cursor[partition]!, READ_COUNT)) {
-            isAny = true;
-            cursor[partition] = logged.offset + 1;
-            if (isSelected(logged.event)) yield { logged, cursor };
-            else skipped++;
-            if (signal.aborted) return;
+        try {
+          let isAny = false;
+          for (const partition of cursor.keys()) {
+            if (cursor[partition]! >= (this.#heads[partition] ?? 0)) continue;
+            const { dropped, events } = await this.#read(partition, cursor[partition]!);
+            if (dropped) {
+              isAny = true;
+              cursor[partition] = dropped.until;
+              yield { dropped, cursor };
+            }
+            for (const logged of events) {
+              isAny = true;
+              cursor[partition] = logged.offset + 1;
+              if (isSelected(logged.event)) yield { logged, cursor };
+              else skipped++;
+              if (signal.aborted) return;
+            }
           }
+          if (skipped >= SKIPPED_MAX || (skipped > 0 && !isAny)) {
+            skipped = 0;
+            yield { cursor };
+          }
+          if (!isAny) await arrival.happened;
+        } finally {
+          arrival.forget();
         }
-        if (skipped >= SKIPPED_MAX || (skipped > 0 && !isAny)) {
-          skipped = 0;
-          yield { logged: undefined, cursor };
-        }
-        if (!isAny) await arrival.happened;
-        arrival.forget();
       }
     } finally {
       signal.removeEventListener('abort', wake);
       this.#end();
     }
+  }
+
+  /** What comes next of a partition, and what of it is not there any more: a place in a part that was dropped would never be left otherwise. */
+  async #read(
+    partition: number,
+    from: number,
+  ): Promise<{ dropped: DroppedPart | undefined; events: readonly LoggedEvent[] }> {
+    const events = await this.#log.read(partition, from, READ_COUNT);
+    const until = events[0]?.offset ?? (await this.#log.begin())[partition]!;
+    return { dropped: until > from ? { partition, from, until } : undefined, events };
   }
 
   /** Asked for before the log is read: what comes meanwhile is not slept over. */

@@ -1,4 +1,5 @@
 import type { Queryable } from '../store/database.ts';
+import { BATCH_COUNT_MAX } from './batches.ts';
 
 /** Told where somebody else than their owners moves groups; what these do themselves is too much to be told of. */
 export const GROUPS_MOVED = 'event_consumers';
@@ -19,6 +20,12 @@ export interface GroupPartition extends GroupOffset {
   owner: string | null;
 }
 
+/**
+ * Where the log begins and ends, so that a place which was found before a part of it was dropped is not before that: nothing is read there, and a group would stay for ever. A drop
+ * waits for whoever asks (it takes the row for itself), an append does not.
+ */
+export const LOG_ENDS = 'select first_offsets, next_offsets from event_head for key share';
+
 /** Gives a new group its offsets: the log's ends (`latest`), or the beginning of what is kept of it. */
 export async function registerGroup(
   db: Queryable,
@@ -27,11 +34,19 @@ export async function registerGroup(
 ): Promise<void> {
   await db.query(
     // Epochs begin with the time: those of a group that was here before under the same name do not come again.
-    `insert into event_consumers (consumer_group, partition, log_offset, epoch)
-     select $1, partition, case when $2 then next_offset else first_offset end, (extract(epoch from clock_timestamp()) * 1000)::bigint
-     from event_partitions on conflict do nothing`,
+    `with log as materialized (${LOG_ENDS})
+     insert into event_consumers (consumer_group, partition, log_offset, epoch)
+     select $1, number - 1, log_offset, (extract(epoch from clock_timestamp()) * 1000)::bigint
+     from log, unnest(case when $2 then next_offsets else first_offsets end) with ordinality as t(log_offset, number)
+     on conflict do nothing`,
     [group, from === 'latest'],
   );
+}
+
+/** Keeps a group from being ended until the transaction is over; false when there is none of that name. */
+export async function holdGroup(tx: Queryable, group: string): Promise<boolean> {
+  const rows = await tx.query('select from event_consumers where consumer_group = $1 for key share', [group]);
+  return rows.length > 0;
 }
 
 /**
@@ -199,4 +214,22 @@ export async function readGroups(db: Queryable): Promise<GroupProgress[]> {
          order by partition) as partitions
      from event_consumers join event_partitions using (partition) group by consumer_group order by consumer_group`,
   );
+}
+
+/**
+ * When the first event that a group has not passed was recorded, in milliseconds since the epoch: all that was recorded before, it has handled.
+ *
+ * @returns nothing when it has passed all there is
+ * @example (await unpassedSince(db, 'contract-quality')) ?? clock.now()
+ */
+export async function unpassedSince(db: Queryable, group: string): Promise<number | undefined> {
+  const [first] = await db.query<{ at: number | null }>(
+    `select min(batch.recorded_at) as at from event_consumers c join event_partitions using (partition) cross join lateral (
+       select recorded_at from event_batches b
+       where b.partition = c.partition and first_offset > c.log_offset - ${BATCH_COUNT_MAX} and first_offset + count > c.log_offset
+       order by first_offset limit 1) batch
+     where consumer_group = $1 and log_offset < next_offset`,
+    [group],
+  );
+  return first?.at ?? undefined;
 }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { LogPosition } from '../kernel/cloudevent.ts';
 import type { Queryable } from '../store/database.ts';
-import type { Plan } from '../store/group-commit.ts';
+import type { Plan } from '../store/lane.ts';
 import { BatchWriter, type EventItem, type KeysRow, keysOf } from './batches.ts';
 import { type EventKey, KeyIndex, type Place } from './key-index.ts';
+import { bytesOf, foundKeys, OldKeys, placesIn } from './key-runs.ts';
 
 /** Where an event stands in the log; a duplicate answers with the place of the first. */
 export interface Appended extends LogPosition {
@@ -14,7 +15,7 @@ export interface Appended extends LogPosition {
 interface Head {
   readonly token: string;
   readonly next: readonly number[];
-  /** Keys of events before these offsets are in `event_keys`. */
+  /** Keys of events before these offsets are in runs (`key-runs.ts`). */
   readonly keyed: readonly number[];
   readonly segment: number;
 }
@@ -50,7 +51,8 @@ const CAREFUL_FLUSHES = 64;
  */
 export class LogHead {
   #head: Head | undefined;
-  #keys = new KeyIndex();
+  readonly #keys = new KeyIndex();
+  readonly #old = new OldKeys();
   #last: Step | undefined;
   readonly #stepOf = new WeakMap<readonly EventItem[], Step>();
   #epoch = 0;
@@ -69,17 +71,21 @@ export class LogHead {
       return undefined;
     }
     const step = this.#step(items, this.#last?.after ?? this.#head);
-    return { statements: [LOCK, statementOf(step)], results: () => step.places };
+    const maybeOld = this.#old.isEmpty ? [] : this.#old.among(freshKeys(step));
+    return { statements: [LOCK, statementOf(step, maybeOld)], results: () => step.places };
   }
 
   /** Appends within a transaction, whatever others have appended. */
   async write(tx: Queryable, items: readonly EventItem[]): Promise<readonly Appended[]> {
+    // Much to read at a start, for which nobody has to wait.
+    if (!this.#head) await this.#old.read(tx);
     const head = await lockHead(tx);
-    const old = isAnyKeyed(head) ? await oldPlaces(tx, items) : undefined;
-    if (old && old.size > 0) this.#careful = CAREFUL_FLUSHES;
+    if (this.#isMoved(head)) await this.#old.read(tx);
+    const old = await placesIn(tx, this.#old.among(items.map(({ key }) => key)));
+    if (old.size > 0) this.#careful = CAREFUL_FLUSHES;
     this.#turnTo(await this.#follow(tx, head));
     const step = this.#step(items, head, old);
-    const { text, values } = statementOf(step, false);
+    const { text, values } = statementOf(step, []);
     await tx.query(text, values);
     return step.places;
   }
@@ -125,6 +131,12 @@ export class LogHead {
     this.#last = last;
   }
 
+  /** Whether keys were put away that are not known to be. */
+  #isMoved({ keyed }: Head): boolean {
+    const known = this.#head?.keyed;
+    return !known || known.some((offset, partition) => offset !== keyed[partition]);
+  }
+
   /** Brings what is known up to a head that is locked; answers with the step that made it, where it is not known to be committed. */
   async #follow(tx: Queryable, head: Head): Promise<Step | undefined> {
     if (this.#head?.token === head.token) return undefined;
@@ -133,7 +145,7 @@ export class LogHead {
     if (made) return made;
     const known = this.#head;
     if (known?.next.some((next, partition) => next !== head.next[partition])) this.#careful = CAREFUL_FLUSHES;
-    const isMoved = !known || known.keyed.some((offset, partition) => offset !== head.keyed[partition]);
+    const isMoved = this.#isMoved(head);
     const from = head.keyed.map((keyed, partition) => Math.max(keyed, known?.next[partition] ?? 0));
     const rows = await tx.query<KeysRow>(
       `select b.partition, b.first_offset, b.keys from unnest($1::bigint[]) with ordinality as f(log_offset, number)
@@ -142,7 +154,7 @@ export class LogHead {
     );
     this.#turnTo(undefined);
     this.#epoch++;
-    if (isMoved) this.#keys = this.#keys.from(head.keyed);
+    if (isMoved) this.#keys.deleteBefore(head.keyed);
     for (const row of rows) for (const [key, place] of keysOf(row)) this.#keys.set(key, place);
     this.#head = head;
     return undefined;
@@ -192,29 +204,29 @@ function placed(
 /** By itself and first, as whoever drops a table of the log does: a statement that names a table holds it while it waits for the head. */
 const LOCK = { text: 'select from event_head for no key update', values: [] };
 
-/** Nothing is written, and the statement fails by a division by zero, where the head is another or a key is among the old ones. */
-function statementOf(step: Step, isChecked = true) {
-  const { before, after, recordedAtMs, batches } = step;
-  const looksUp = isChecked && isAnyKeyed(before);
+/** Nothing is written, and the statement fails by a division by zero, where the head is another or one of the keys that may be old is. */
+function statementOf({ before, after, recordedAtMs, batches }: Step, maybeOld: readonly EventKey[]) {
   return {
-    text: `with head as (
-         update event_head set token = $2, next_offsets = $3::bigint[] where token = $1 returning segment),
-       appended as (
-         insert into event_batches (partition, first_offset, count, types, keys, events, recorded_at, segment)
-         select partition, first_offset, count, array(select json_array_elements_text(types)), keys, events, $4, head.segment
-         from unnest($5::smallint[], $6::bigint[], $7::int[], $8::json[], $9::bytea[], $10::text[])
-           as t(partition, first_offset, count, types, keys, events) cross join head)
-       select 1 / count(*) as one from head${looksUp ? ' where not exists (select from event_keys where key = any($11::uuid[]))' : ''}`,
+    text: maybeOld.length > 0 ? `${APPEND} where not exists ${foundKeys('$11')}` : APPEND,
     values: [
       before.token,
       after.token,
       after.next,
       new Date(recordedAtMs),
       ...batches.columns(),
-      ...(looksUp ? [freshKeys(step).map(uuidOf)] : []),
+      ...(maybeOld.length > 0 ? [maybeOld.map(bytesOf)] : []),
     ],
   };
 }
+
+const APPEND = `with head as (
+     update event_head set token = $2, next_offsets = $3::bigint[] where token = $1 returning segment),
+   appended as (
+     insert into event_batches (partition, first_offset, count, types, keys, events, recorded_at, segment)
+     select partition, first_offset, count, array(select json_array_elements_text(types)), keys, events, $4, head.segment
+     from unnest($5::smallint[], $6::bigint[], $7::int[], $8::json[], $9::bytea[], $10::text[])
+       as t(partition, first_offset, count, types, keys, events) cross join head)
+   select 1 / count(*) as one from head`;
 
 async function lockHead(tx: Queryable): Promise<Head> {
   const [row] = await tx.query<{ token: string; next: string[]; keyed: string[]; segment: number }>(
@@ -223,21 +235,3 @@ async function lockHead(tx: Queryable): Promise<Head> {
   const { token, next, keyed, segment } = row!;
   return { token, next: next.map(Number), keyed: keyed.map(Number), segment };
 }
-
-const isAnyKeyed = ({ keyed }: Head): boolean => keyed.some((offset) => offset > 0);
-
-/** Those of the items whose keys are among the old ones. By `= any`: a join with `unnest` made a prepared plan read the whole table. */
-async function oldPlaces(tx: Queryable, items: readonly EventItem[]): Promise<Map<EventKey, Place>> {
-  const rows = await tx.query<{ key: string; partition: number; log_offset: number }>(
-    'select key, partition, log_offset from event_keys where key = any($1::uuid[])',
-    [items.map(({ key }) => uuidOf(key))],
-  );
-  return new Map(
-    rows.map(({ key, partition, log_offset: offset }) => [
-      Buffer.from(key.replaceAll('-', ''), 'hex').toString('latin1'),
-      { partition, offset },
-    ]),
-  );
-}
-
-const uuidOf = (key: EventKey): string => Buffer.from(key, 'latin1').toString('hex');

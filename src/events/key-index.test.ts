@@ -58,13 +58,33 @@ describe('an index of keys', () => {
   it('keeps what stands behind offsets', () => {
     const index = new KeyIndex();
     for (let n = 0; n < 8_000; n++) index.set(keyOf(n), placeOf(n));
-    const kept = index.from([990, 1000, 0, 1000, 1000, 1000, 1000, 999]);
-    expect(kept.size).toBe(10 + 1000 + 1);
+    index.deleteBefore([990, 1000, 0, 1000, 1000, 1000, 1000, 999]);
+    expect(index.size).toBe(10 + 1000 + 1);
     for (let n = 0; n < 8_000; n++) {
       const { partition, offset } = placeOf(n);
       const isKept =
         partition === 2 || (partition === 0 && offset >= 990) || (partition === 7 && offset === 999);
-      expect(kept.get(keyOf(n))).toEqual(isKept ? placeOf(n) : undefined);
+      expect(index.get(keyOf(n))).toEqual(isKept ? placeOf(n) : undefined);
     }
+  });
+
+  it('keeps as many of a crowd that goes round the end of the arrays', () => {
+    const keyIn = (home: number, number: number) =>
+      String.fromCharCode(home & 0xff, (home >> 8) & 3, 0, 0, number, ...new Array(11).fill(0));
+    const homes = fc.array(fc.tuple(fc.integer({ min: 1016, max: 1031 }), fc.nat(50)), { maxLength: 200 });
+    fc.assert(
+      fc.property(homes, fc.nat(50), (entered, before) => {
+        const index = new KeyIndex();
+        const map = new Map<string, Place>();
+        for (const [nth, [home, offset]] of entered.entries()) {
+          index.set(keyIn(home, nth), { partition: 0, offset });
+          if (offset >= before) map.set(keyIn(home, nth), { partition: 0, offset });
+        }
+        index.deleteBefore([before]);
+        expect(index.size).toBe(map.size);
+        for (const [nth, [home]] of entered.entries())
+          expect(index.get(keyIn(home, nth))).toEqual(map.get(keyIn(home, nth)));
+      }),
+    );
   });
 });

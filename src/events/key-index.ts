@@ -69,12 +69,26 @@ export class KeyIndex {
     return undefined;
   }
 
-  /** Takes a key out, if it is there. Those behind it in its run of slots move up, so that none of them is cut off by a free one (Knuth, TAOCP 6.4, algorithm R). */
+  /** Takes a key out, if it is there. */
   delete(key: EventKey): void {
+    const slot = this.#slotOf(wordAt(key, 0), wordAt(key, 1), wordAt(key, 2), wordAt(key, 3));
+    if (this.#marks[slot] !== 0) this.#free(slot);
+  }
+
+  /** Takes out those that stand before their partition's offset: in place, where another index would be 28 MB for 500,000 keys. */
+  deleteBefore(offsets: readonly number[]): void {
+    const isBefore = (slot: number): boolean => {
+      const place = this.#places[slot]!;
+      return this.#marks[slot] !== 0 && Math.floor(place / PARTITIONS) < offsets[place % PARTITIONS]!;
+    };
+    // What moves up into a slot was not looked at yet.
+    for (let slot = 0; slot < this.#marks.length; slot++) while (isBefore(slot)) this.#free(slot);
+  }
+
+  /** Those behind it in its run of slots move up, so that none of them is cut off by a free one (Knuth, TAOCP 6.4, algorithm R). */
+  #free(hole: number): void {
     const [marks, words, places] = [this.#marks, this.#words, this.#places];
     const mask = marks.length - 1;
-    let hole = this.#slotOf(wordAt(key, 0), wordAt(key, 1), wordAt(key, 2), wordAt(key, 3));
-    if (marks[hole] === 0) return;
     for (let slot = (hole + 1) & mask; marks[slot] !== 0; slot = (slot + 1) & mask) {
       const isBehindHome = ((slot - words[slot * WORDS]!) & mask) >= ((slot - hole) & mask);
       if (!isBehindHome) continue;
@@ -85,21 +99,6 @@ export class KeyIndex {
     }
     marks[hole] = 0;
     this.#size--;
-  }
-
-  /** An index of those entries that stand at their partition's offset or behind it. */
-  from(offsets: readonly number[]): KeyIndex {
-    const isKept = (slot: number): boolean => {
-      const place = this.#places[slot]!;
-      return this.#marks[slot] !== 0 && Math.floor(place / PARTITIONS) >= offsets[place % PARTITIONS]!;
-    };
-    // Counted first: growing by doubling would enter each of them twice.
-    let count = 0;
-    for (let slot = 0; slot < this.#marks.length; slot++) if (isKept(slot)) count++;
-    const kept = new KeyIndex(count);
-    for (let slot = 0; slot < this.#marks.length; slot++)
-      if (isKept(slot)) kept.#copy(this.#words, slot, this.#places[slot]!);
-    return kept;
   }
 
   #grow(): void {
@@ -151,7 +150,8 @@ export class KeyIndex {
   }
 }
 
-function wordAt(key: EventKey, word: number): number {
+/** One of the four 32-bit words that a key is made of, little-endian. */
+export function wordAt(key: EventKey, word: number): number {
   const at = word * 4;
   return (
     (key.charCodeAt(at) |

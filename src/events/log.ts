@@ -5,11 +5,12 @@ import { AiosError } from '../kernel/errors.ts';
 import { instantMs } from '../kernel/instant.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Database, Queryable } from '../store/database.ts';
-import { type Committer, type Lane, type Write, write } from '../store/group-commit.ts';
+import type { Committer } from '../store/group-commit.ts';
+import { type Lane, type Write, write } from '../store/lane.ts';
 import { BATCH_COUNT_MAX, type BatchRow, type EventItem, eventsOf } from './batches.ts';
 import { type Appended, LogHead } from './head.ts';
 import { KEY_BYTES } from './key-index.ts';
-import { aloneWithLog, indexKeys } from './keys.ts';
+import { putKeysAway } from './keys.ts';
 import { PARTITIONS } from './partitions.ts';
 import { type EventFilter, type EventPage, searchEvents } from './search.ts';
 import { Tail } from './tail.ts';
@@ -37,7 +38,7 @@ export class EventLog {
   readonly #lane: Lane<EventItem, Appended>;
   readonly #tail: Tail;
   readonly #head = new LogHead();
-  #isIndexing = false;
+  #isPuttingAway = false;
   readonly #listeners = new Set<(events: readonly LoggedEvent[]) => void>();
 
   constructor({ db, commit, clock, limits }: Dependencies) {
@@ -122,6 +123,14 @@ export class EventLog {
     return eventsOf(rows, offset, offset + countMax);
   }
 
+  /** The offset of every partition before which nothing is kept any more. */
+  async begin(): Promise<number[]> {
+    const rows = await this.#db.query<{ first_offset: number }>(
+      'select first_offset from event_partitions order by partition',
+    );
+    return rows.map((row) => row.first_offset);
+  }
+
   /** The next offset of every partition. */
   async head(): Promise<number[]> {
     const rows = await this.#db.query<{ next_offset: number }>(
@@ -151,16 +160,16 @@ export class EventLog {
       this.#tail.add(one, json.length);
     }
     if (logged.length > 0) for (const listener of this.#listeners) listener(logged);
-    if (this.#head.keyCount > this.#limits.eventKeysRecentMax && !this.#isIndexing) this.#indexKeys();
+    if (this.#head.keyCount > this.#limits.eventKeysRecentMax && !this.#isPuttingAway) this.#putKeysAway();
   }
 
   /** Beside the appends. Where it fails, which is no fault of theirs, the next one tries again. */
-  #indexKeys(): void {
-    this.#isIndexing = true;
-    aloneWithLog(this.#db, (tx) => indexKeys(tx, this.#limits.eventKeysRecentMax))
+  #putKeysAway(): void {
+    this.#isPuttingAway = true;
+    putKeysAway(this.#db, this.#limits.eventKeysRecentMax)
       .catch(() => {})
       .finally(() => {
-        this.#isIndexing = false;
+        this.#isPuttingAway = false;
       });
   }
 }

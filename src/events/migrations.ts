@@ -27,13 +27,24 @@ export const eventMigrations: Migration[] = [
       create view event_partitions as
         select (number - 1)::smallint as partition, next_offsets[number] as next_offset, first_offsets[number] as first_offset
         from event_head, generate_series(1, 8) as number;
-      create table event_keys (
-        key uuid not null,
-        partition smallint not null,
-        log_offset bigint not null,
+      create table event_key_runs (
+        run int primary key generated always as identity,
         generation int not null,
-        primary key (key, generation)
+        level smallint not null,
+        bits smallint not null,
+        count bigint not null,
+        filter bytea not null
+      );
+      alter table event_key_runs alter column filter set storage external;
+      create table event_keys (
+        generation int not null,
+        run int not null,
+        bucket int not null,
+        keys bytea not null,
+        places bytea not null,
+        primary key (run, bucket, generation)
       ) partition by list (generation);
+      alter table event_keys alter column keys set storage external, alter column places set storage external;
       create table event_keys_1 partition of event_keys for values in (1);
       create table event_batches (
         partition smallint not null,
@@ -50,6 +61,9 @@ export const eventMigrations: Migration[] = [
       create table event_batches_1 partition of event_batches for values in (1);
       comment on column event_batches.events is 'One event a line, as JSON.';
       comment on column event_batches.keys is 'What each event is known by, 16 bytes each.';
+      comment on table event_keys is 'The keys of old events by runs (event_key_runs) and the first bits of the key.';
+      comment on column event_keys.places is 'Where the event of each key stands: 8 bytes each, the offset times 8 plus the partition.';
+      comment on column event_key_runs.filter is 'A Bloom filter over the keys of the run (key-filter.ts).';
       create view events as
         select batch.partition, batch.first_offset + line.nth - 1 as log_offset, batch.recorded_at, line.event::json as event, batch.segment
         from event_batches batch cross join lateral string_to_table(batch.events, e'\\n') with ordinality as line(event, nth);

@@ -6,6 +6,7 @@ import type { Database } from '../store/database.ts';
 import { timestamp } from '../store/rows.ts';
 import { PARTITIONS } from './partitions.ts';
 import { pushedDown } from './pushed-down.ts';
+import { firstSegmentSince, lastSegmentUntil } from './retention/segments.ts';
 import { compileSelection } from './selection.ts';
 
 /** What a search filters by; times are milliseconds of recording, `before` is the cursor of the last page. */
@@ -71,8 +72,6 @@ type SearchLimits = Pick<Limits, 'eventScanMax' | 'eventReadBytesMax'>;
 
 /** How many events of a partition are read at once for a filter in CEL. */
 const SCAN_COUNT = 128;
-/** Times are taken by each process when it writes, segments are closed a little later: a segment within this of a bound is read, too. */
-const SKEW_MS = 60_000;
 
 /**
  * The log backwards, page by page. Type, source, subject and time are compared in SQL, those in a filter too where it is their conjunction (`pushed-down.ts`), the time by
@@ -141,15 +140,13 @@ function readBackwards(
   if (type !== undefined) batch.push(`coalesce($${parameter(type)} = any(types), false)`);
   for (const [name, value] of Object.entries({ type, source, subject }))
     if (value !== undefined) line.push(lineHas(name as 'type', value, parameter));
-  const segments = (aggregate: string, condition: string, ms: number) =>
-    `(select ${aggregate} from event_segments where kind = 'events' and ${condition} $${parameter(timestamp(ms))})`;
   if (since !== undefined) {
-    batch.push(`recorded_at >= $${parameter(timestamp(since))}`);
-    batch.push(`segment >= ${segments('coalesce(max(number), 0) + 1', 'closed_at <', since - SKEW_MS)}`);
+    const bound = `$${parameter(timestamp(since))}`;
+    batch.push(`recorded_at >= ${bound}`, `segment >= ${firstSegmentSince(bound)}`);
   }
   if (until !== undefined) {
-    batch.push(`recorded_at < $${parameter(timestamp(until))}`);
-    batch.push(`segment < ${segments('coalesce(min(number), 2147483647)', 'opened_at >', until + SKEW_MS)}`);
+    const bound = `$${parameter(timestamp(until))}`;
+    batch.push(`recorded_at < ${bound}`, `segment <= ${lastSegmentUntil(bound)}`);
   }
   if (reached) {
     const end = `($${parameter(reached)}::bigint[])[p.number + 1]`;

@@ -1,5 +1,4 @@
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
-import type { CompiledView } from './compiled.ts';
 import { type Collected, collect, mergeCollected, nothingCollected, stateKey } from './storage.ts';
 import type { FeatureViews } from './views.ts';
 import { type AsOf, type Contribution, insertContribution, isBefore } from './windows/state.ts';
@@ -19,7 +18,7 @@ interface AheadTile extends LogPosition {
 }
 
 /** What an entity has in a view beyond what is committed. The lists only grow at their end: what is forgotten leaves others in their place. */
-interface AheadState {
+export interface AheadState {
   contributions: Contribution[];
   tiles: AheadTile[];
 }
@@ -91,9 +90,9 @@ export class FeaturesAhead {
     return this.#next(partition) >= offset;
   }
 
-  /** What an entity has in a view beyond what is committed; take it before the committed state is read. */
-  of(view: CompiledView, entity: string): AheadState | undefined {
-    return this.#states.get(stateKey(view.id, entity));
+  /** What an entity has in a view (`stateKey`) beyond what is committed; take it before the committed state is read. */
+  of(key: string): AheadState | undefined {
+    return this.#states.get(key);
   }
 
   /** Whether a vector as of this time would see a tile whose last events are not committed. */

@@ -19,7 +19,6 @@ describe('a range that is built anew', () => {
   let features: FeaturesUnderTest;
   let process: FeatureProcess;
   let log: LoggedEvent[];
-  let retained: number[];
   beforeEach(async () => {
     features = await FeaturesUnderTest.open();
     await features.put(entityKind, 'name: customer\njoinKeys: [customer]');
@@ -27,7 +26,6 @@ describe('a range that is built anew', () => {
     await features.put(featureViewKind, view('tiled', 'tile: 1h'));
     await features.put(featureServiceKind, 'name: both\nviews: [exact, tiled]');
     log = [];
-    retained = [];
     process = await features.start(log);
   });
   afterEach(() => features.close());
@@ -55,7 +53,7 @@ describe('a range that is built anew', () => {
     new FeatureBackfills({
       commit: features.database.commit,
       views: { streamView: (name) => on.views.streamView(name), sync },
-      retainedSince: async () => retained,
+      logBegin: async () => features.begin,
     });
   const range = (name: string, from: number, to: number, includeLate = false) => ({
     view: name,
@@ -129,6 +127,57 @@ describe('a range that is built anew', () => {
     ]);
   });
 
+  it('is given up where a part of it was dropped from the log meanwhile: the view stays as it was', async () => {
+    await live(process, [1, 1], [2, 10], [5, 100]);
+    const asked = backfills(process, async () => {});
+    for (const name of ['exact', 'tiled']) await asked.start(range(name, 1, 9, true), []);
+    features.begin = { sinceMs: 4 * HOUR, isDropped: true, first: [2, 0] };
+    const other = await features.start(log.slice(2));
+    expect(await spend(other)).toEqual([111, 111]);
+    expect(other.errors.map(({ code }) => code)).toEqual([
+      'features.backfill_gone',
+      'features.backfill_gone',
+    ]);
+    await live(other, [6, 1_000]);
+    expect(await spend(other)).toEqual([1_111, 1_111]);
+    const again = backfills(other, async () => {});
+    expect(await again.start(range('exact', 5, 9), [])).toMatchObject({ fromMs: 5 * HOUR });
+  });
+
+  it('holds the log back from when it is asked for, until it is built', async () => {
+    await live(process, [1, 1]);
+    const { db } = features.database;
+    expect(await process.views.behind(db, [1, 0])).toEqual([]);
+    await backfills(process, async () => {}).start(range('exact', 0, 9), []);
+    expect(await process.views.behind(db, [1, 0])).toEqual(['feature view exact']);
+    await process.views.sync();
+    expect(await process.views.behind(db, [1, 0])).toEqual([]);
+  });
+
+  it('refuses what the generation before it refused, whose state had been dropped', async () => {
+    await live(process, [1, 1], [6, 10]);
+    const bounded = view('bounded', '').replace('sum, of: item.amount', 'sum, of: item.amount, window: 2h');
+    await features.put(featureViewKind, bounded);
+    await features.put(featureServiceKind, 'name: bounded\nviews: [bounded]');
+    await process.views.sync();
+    const { db } = features.database;
+    await db.query(
+      "update feature_views set kept_from_ms = $1, kept_announced_ms = 0 where name = 'bounded'",
+      [4 * HOUR],
+    );
+    await db.query('delete from feature_contributions where time_ms < $1', [4 * HOUR]);
+    let built: Promise<void> = Promise.resolve();
+    await backfills(process, () => (built = process.views.sync())).start(range('bounded', 6, 7), []);
+    await built;
+    const online = (hour: number) => featuresOf(process, 'bounded', 'c', hour * HOUR);
+    const past = (hour: number) =>
+      process.store.historical('bounded', [{ keys: { customer: 'c' }, asOf: { timeMs: hour * HOUR } }]);
+    for (const asked of [online(2), past(2)])
+      await expect(asked).rejects.toMatchObject({ code: 'features.state_gone' });
+    expect(await online(7)).toEqual({ bounded: 10 });
+    expect((await past(7)).rows).toEqual([[10]]);
+  });
+
   it('that nobody goes on with is taken up by a process that looks', async () => {
     await live(process, [1, 1], [2, 10, 5]);
     await backfills(process, async () => {}).start(range('exact', 0, 9, true), []);
@@ -152,7 +201,7 @@ describe('a range that is built anew', () => {
         code: 'request.invalid',
         issues: [{ path: '/to' }],
       });
-    retained = [HOUR];
+    features.begin = { sinceMs: HOUR, isDropped: true, first: [0, 0] };
     await expect(backfills(process).start(range('tiled', 0, 1), [])).rejects.toMatchObject({
       code: 'features.backfill_gone',
     });

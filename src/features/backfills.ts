@@ -1,6 +1,8 @@
 import { AiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
-import { type Committer, type Lane, Refused, type Write, write } from '../store/group-commit.ts';
+import type { Committer } from '../store/group-commit.ts';
+import { type Lane, Refused, type Write, write } from '../store/lane.ts';
+import type { KeptLog } from './build-from-log.ts';
 import type { FeatureViews } from './views.ts';
 
 /** A range of event times that is built from the log anew. */
@@ -44,8 +46,7 @@ const lane: Lane<Item> = {
 interface Dependencies {
   commit: Committer;
   views: Pick<FeatureViews, 'streamView' | 'sync'>;
-  /** When the oldest event was recorded that the log still has, per partition from which some are gone. */
-  retainedSince(): Promise<readonly number[]>;
+  logBegin(): Promise<KeptLog | undefined>;
   onError?: (error: unknown) => void;
 }
 
@@ -88,10 +89,10 @@ export class FeatureBackfills {
       fromMs: Math.floor(request.fromMs / tileMs) * tileMs,
       toMs: Math.ceil(request.toMs / tileMs) * tileMs,
     };
-    const gone = (await this.#deps.retainedSince()).filter((sinceMs) => sinceMs > range.fromMs);
-    if (gone.length > 0) {
+    const begin = await this.#deps.logBegin();
+    if (begin?.isDropped && begin.sinceMs > range.fromMs) {
       throw new AiosError('features.backfill_gone', {
-        detail: `The log begins at ${new Date(Math.max(...gone)).toISOString()}.`,
+        detail: `The log begins at ${new Date(begin.sinceMs).toISOString()}.`,
       });
     }
     await this.#deps.commit.commit([write(lane, { ...range, id: newId('bfl') }), ...records]);

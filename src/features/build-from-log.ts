@@ -1,6 +1,6 @@
 import type { LoggedEvent } from '../kernel/cloudevent.ts';
-import { type AiosError, toAiosError } from '../kernel/errors.ts';
-import type { Database } from '../store/database.ts';
+import { AiosError, toAiosError } from '../kernel/errors.ts';
+import type { Database, Queryable } from '../store/database.ts';
 import type { CompiledView } from './compiled.ts';
 import { type Collected, collect, nothingCollected, writeCollected } from './storage.ts';
 
@@ -23,45 +23,77 @@ export interface ViewRow {
   joinNumber: number;
 }
 
+/** Where the log begins, once some of it was dropped. */
+export interface KeptLog {
+  /** Everything that was recorded since is there. */
+  readonly sinceMs: number;
+  /** False while nothing has ever been dropped. */
+  readonly isDropped: boolean;
+  /** The offset at which each partition begins. */
+  readonly first: readonly number[];
+}
+
 export interface BuildingFromLog {
   db: Database;
+  /** The events of a partition from an offset on that is still there. */
   readLog(partition: number, offset: number, countMax: number): Promise<LoggedEvent[]>;
+  /** Nothing where the log was never opened. */
+  logBegin(tx: Queryable): Promise<KeptLog | undefined>;
   /** Told of events of the past that a view cannot be built from: they are left out of it. */
   onError?: ((error: AiosError) => void) | undefined;
 }
 
 const BACKFILL_BATCH = 500;
 
-/** Goes on where an earlier try ended, beside another process that builds the same view, too. */
+/**
+ * Goes on where an earlier try ended, beside another process that builds the same view, too. A view is built from what the log still has; a back-fill of
+ * which a part was dropped meanwhile is given up, since what is served has counted it.
+ */
 export async function buildFromLog(
   building: BuildingFromLog,
   row: ViewRow,
   view: CompiledView,
 ): Promise<void> {
   for (const partition of row.joined.keys()) while (await buildBatch(building, row, view, partition));
+  const begin = row.copied === null ? undefined : await building.logBegin(building.db);
+  if (begin?.isDropped && begin.sinceMs > row.rangeFrom) return giveUp(building, row, begin);
   await building.db.query(
     "update feature_views set status = 'ready', ready_at = now() where id = $1 and status = 'building'",
     [row.id],
   );
 }
 
+async function giveUp({ db, onError }: BuildingFromLog, row: ViewRow, { sinceMs }: KeptLog): Promise<void> {
+  await db.query(
+    "update feature_views set status = 'retired', retired_at = now() where id = $1 and status = 'building'",
+    [row.id],
+  );
+  const since = new Date(sinceMs).toISOString();
+  onError?.(
+    new AiosError('features.backfill_gone', {
+      detail: `A part of the range was dropped while the view “${row.name}” was built anew, and it stays as it was. The log begins at ${since}.`,
+    }),
+  );
+}
+
 /** Each batch moves `built` in its own transaction, under the lock of the view's row: tiles must not be added twice. */
 function buildBatch(
-  { db, readLog, onError }: BuildingFromLog,
+  { db, readLog, logBegin, onError }: BuildingFromLog,
   row: ViewRow,
   view: CompiledView,
   partition: number,
 ): Promise<boolean> {
+  const firstKept = async (tx: Queryable) => (await logBegin(tx))?.first[partition] ?? 0;
   return db.transaction(async (tx) => {
     const [at] = await tx.query<{ next: number; end: number }>(
       'select built[$2::int] as next, joined[$2::int] as end from feature_views where id = $1 for update',
       [view.id, partition + 1],
     );
-    if (!at || at.next >= at.end) return false;
-    // Where segments were dropped there are fewer offsets than numbers: what is past the end is the stream's.
-    const read = await readLog(partition, at.next, Math.min(BACKFILL_BATCH, at.end - at.next));
-    const events = read.filter(({ offset }) => offset < at.end);
-    if (events.length === 0) return false;
+    if (!at) return false;
+    const from = Math.max(at.next, await firstKept(tx));
+    if (from >= at.end) return false; // the rest is the stream's
+    const events = await readLog(partition, from, Math.min(BACKFILL_BATCH, at.end - from));
+    if (events.length === 0) return (await firstKept(tx)) > from; // dropped meanwhile
     const collected = nothingCollected();
     for (const logged of events) {
       try {

@@ -4,7 +4,7 @@ import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import type { EntityBody, KeyType } from './definitions.ts';
+import type { EntityBody, KeyType } from './entity.ts';
 import type { StreamViewBody } from './view-documents.ts';
 import type { Aggregate, CompiledFeature, FeatureValue } from './windows/state.ts';
 import { type TilePlan, tilePlan } from './windows/tile.ts';

@@ -2,6 +2,7 @@ import { AiosError } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { limitsFrom } from '../kernel/limits.ts';
+import { rowByRow } from './failed-row.ts';
 import { FunctionModules } from './functions/function-modules.ts';
 import { featuresOf, type Listed, type Slot, slotOf, valueAt } from './listed-features.ts';
 import { codedFeatures, type FunctionInput } from './on-demand-code.ts';
@@ -81,7 +82,7 @@ export function computedOf(
     const { type, expression, function: called } = body.features[feature]!;
     if (expression === undefined && body.code !== undefined) return [];
     const told = `${label}.${feature}`;
-    const own = expression ? ofExpression(expression) : ofFunction(told, called!, functions);
+    const own = expression ? ofExpression(told, expression) : ofFunction(told, called!, functions);
     const compute: Compute = (scope, values, nowMs) => {
       const typed = requestOf(told, request, values);
       return typedValue(told, type, own(scope, typed, nowMs));
@@ -110,20 +111,31 @@ export function codeOf(
   );
   return [
     async (rows) => {
-      const asked = rows.map(({ values, request, nowMs }) => ({
-        features: ownScope(inputs, values),
-        request: requestOf(label, declared, request),
-        nowMs,
-      }));
+      const asked = rowByRow(rows.length, (at) => {
+        const { values, request, nowMs } = rows[at]!;
+        return { features: ownScope(inputs, values), request: requestOf(label, declared, request), nowMs };
+      });
       const computed = await coded.compute(asked);
       return computed.map((row) => answered.map(([name, at]) => [name, row[at]!] as const));
     },
   ];
 }
 
-function ofExpression(source: string): Compute {
+function ofExpression(label: string, source: string): Compute {
   const expression = compileExpression(source);
-  return (scope, request, nowMs) => expression(Object.assign(scope, request, { now: nowMs })) as FeatureValue;
+  return (scope, request, nowMs) => {
+    try {
+      return expression(Object.assign(scope, request, { now: nowMs })) as FeatureValue;
+    } catch (error) {
+      throw ofFeature(label, error);
+    }
+  };
+}
+
+/** An expression fails without a word of whose it is. */
+function ofFeature(name: string, error: unknown): unknown {
+  if (!(error instanceof AiosError)) return error;
+  return new AiosError(error.code, { detail: `The feature ${name}: ${error.message}`, cause: error });
 }
 
 const UNKNOWN_VARIABLE = /^.*Unknown variable: (\w+)/;
@@ -143,7 +155,7 @@ export function derivedFrom(
       return expression(scope);
     } catch (error) {
       const missing = error instanceof AiosError ? UNKNOWN_VARIABLE.exec(error.message)?.[1] : undefined;
-      if (missing === undefined) throw error;
+      if (missing === undefined) throw ofFeature(name, error);
       const meant = listed.filter(
         ({ feature, projection }) =>
           feature === missing || featureNameOf(projection, feature, true) === missing,
@@ -174,7 +186,7 @@ function ofFunction(label: string, name: string, functions: FeatureFunctions): C
 function requestOf(label: string, declared: readonly [string, ValueType][], request: JsonObject): JsonObject {
   const typed: JsonObject = {};
   for (const [name, type] of declared) {
-    if (!(name in request)) {
+    if (!Object.hasOwn(request, name)) {
       throw new AiosError('features.missing_request', { detail: `The feature ${label} needs “${name}”.` });
     }
     typed[name] = typedValue(`${label}: ${name}`, type, request[name]);

@@ -62,6 +62,15 @@ describe('definitions of features', () => {
     ['a time to live that is none', 'tile: 1d', 'tile: 1d\nttl: 1x', '/ttl'],
     ['an expression that does not parse', 'each: data.lines', 'each: data.', '/source/each'],
     ['a duration that is none', 'tile: 1d', 'tile: soon', '/tile'],
+    ['a tile that is none', 'tile: 1d', 'tile: 1x', '/tile'],
+    ['a tile without a length', 'tile: 1d', 'tile: 0s', '/tile'],
+    ['a tile of less than a millisecond', 'tile: 1d', 'tile: 0.4ms', '/tile'],
+    ['a lateness that is none', 'tile: 1d', 'tile: 1d\nlateness: 1q', '/lateness'],
+    ['a retention that is none', 'tile: 1d', 'tile: 1d\nretention: P1Y', '/retention'],
+    ['a retention past every date', 'tile: 1d', 'tile: 1d\nretention: 999999999999d', '/retention'],
+    ['a window that is none', 'window: 90d', 'window: 1q', '/features/units/window'],
+    ['a window without a length', 'window: 90d', 'window: 0d', '/features/units/window'],
+    ['a time to live without a length', 'tile: 1d', 'tile: 1d\nttl: 0s', '/ttl'],
     ['a join key without an expression', ', product: item.product', '', '/keys'],
     ['an expression for no join key', 'keys: {', 'keys: { shop: data.shop,', '/keys/shop'],
   ])('refuse a view with %s, with its line', async (_, from, to, path) => {
@@ -192,28 +201,17 @@ features: { most: { type: float64, expression: 'bought__units' } }`;
   });
 
   it('refuse a change of a view that a service which is not changed with it would not bear', async () => {
-    const own = await createTestDatabase(definitionMigrations);
-    try {
-      const applied = new Definitions(own.db);
-      const other = VIEW.replace('name: bought', 'name: given')
-        .replace('units', 'parts')
-        .replace('lines:', 'rows:');
-      const service = `${SERVICE.replace('[bought]', '[bought, { view: given, version: 1 }]')}`;
-      const put = async (kind: (typeof KINDS)[number], source: string) => {
-        const { name, body } = kind.parse(readDocument(source, 'x.yaml'), new Map());
-        await own.commit.commit([applied.put({ kind: kind.kind, name, body, source, createdBy: 'test' })]);
-      };
-      await put(entityKind, ENTITY);
-      await put(featureViewKind, VIEW);
-      await put(featureViewKind, other);
-      await put(featureServiceKind, service);
-      await applied.reload();
-      const change = (files: Record<string, string>) =>
-        planProject(
-          Object.entries(files).map(([path, text]) => ({ path, bytes: new TextEncoder().encode(text) })),
-          KINDS,
-          applied,
-        );
+    const other = VIEW.replace('name: bought', 'name: given')
+      .replace('units', 'parts')
+      .replace('lines:', 'rows:');
+    const service = `${SERVICE.replace('[bought]', '[bought, { view: given, version: 1 }]')}`;
+    const sources = [
+      [entityKind, ENTITY],
+      [featureViewKind, VIEW],
+      [featureViewKind, other],
+      [featureServiceKind, service],
+    ] as const;
+    await withApplied(sources, async (change) => {
       const refused = (message: string) => ({
         code: 'definition.invalid',
         issues: expect.arrayContaining([
@@ -241,36 +239,49 @@ features: { most: { type: float64, expression: 'bought__units' } }`;
           ),
         }),
       ).toHaveLength(1);
-    } finally {
-      await own.close();
-    }
+    });
+  });
+
+  it('refuse a view without the feature that a derived one reads, which would be asked of the request', async () => {
+    const service = (derived: string, view = 'scores') =>
+      `name: risk\nviews: [${view}]\nderived: { risk: '${derived}' }`;
+    const scores = (feature: string) =>
+      `name: scores\nentity: holding\nsource: { push: s }\nfeatures: { ${feature}: { type: float64 }, other: { type: int64 } }`;
+    const sources = [
+      [entityKind, ENTITY],
+      [featureViewKind, scores('score')],
+      [featureServiceKind, service('score * amount')],
+    ] as const;
+    await withApplied(sources, async (change) => {
+      const renamed = { 'features/v.yaml': scores('points') };
+      const lost = { message: expect.stringContaining('/derived/risk: '), found: 'score' };
+      await expect(change(renamed)).rejects.toMatchObject({ issues: [{ file: 'features/v.yaml', ...lost }] });
+      const both = (text: string) => change({ ...renamed, 'services/s.yaml': text });
+      await expect(both(service('score * amount'))).rejects.toEqual(
+        invalid('services/s.yaml', '/derived/risk'),
+      );
+      const fitting = [
+        service('points * amount'),
+        service('score * amount + 0.0'), // written anew: of the request from now on
+        service('score * amount', '{ view: scores, version: 1 }'),
+      ];
+      for (const text of fitting) expect(await both(text)).toHaveLength(2);
+      expect(await change({ 'features/v.yaml': scores('score').replace('other', 'more') })).toHaveLength(1);
+    });
   });
 
   it('refuse another type for a feature of what was pushed, but for whole numbers that become numbers', async () => {
-    const own = await createTestDatabase(definitionMigrations);
-    try {
-      const applied = new Definitions(own.db);
-      const pushed = (type: string) =>
-        `name: scores\nentity: holding\nsource: { push: s }\nfeatures: { score: { type: ${type} } }`;
-      for (const [kind, source] of [
-        [entityKind, ENTITY],
-        [featureViewKind, pushed('int64')],
-      ] as const) {
-        const { name, body } = kind.parse(readDocument(source, 'x.yaml'), new Map());
-        await own.commit.commit([applied.put({ kind: kind.kind, name, body, source, createdBy: 'test' })]);
-      }
-      await applied.reload();
-      const change = (type: string) =>
-        planProject(
-          [{ path: 'features/v.yaml', bytes: new TextEncoder().encode(pushed(type)) }],
-          KINDS,
-          applied,
-        );
-      await expect(change('string')).rejects.toEqual(invalid('features/v.yaml', '/features/score/type'));
-      expect(await change('float64')).toMatchObject([{ action: 'update' }]);
-    } finally {
-      await own.close();
-    }
+    const pushed = (type: string) =>
+      `name: scores\nentity: holding\nsource: { push: s }\nfeatures: { score: { type: ${type} } }`;
+    const sources = [
+      [entityKind, ENTITY],
+      [featureViewKind, pushed('int64')],
+    ] as const;
+    await withApplied(sources, async (change) => {
+      const retyped = (type: string) => change({ 'features/v.yaml': pushed(type) });
+      await expect(retyped('string')).rejects.toEqual(invalid('features/v.yaml', '/features/score/type'));
+      expect(await retyped('float64')).toMatchObject([{ action: 'update' }]);
+    });
   });
 
   it('refuse other join keys, and other types of them, for an entity that is in use', async () => {
@@ -288,3 +299,30 @@ features: { most: { type: float64, expression: 'bought__units' } }`;
     expect(await plan(`${ENTITY}\nowner: shop`, VIEW, SERVICE)).toMatchObject([{ action: 'update' }, {}, {}]);
   });
 });
+
+type Change = (files: Record<string, string>) => ReturnType<typeof planProject>;
+
+/** Works where these are applied, with what a plan of other files comes to there. */
+async function withApplied(
+  sources: readonly (readonly [(typeof KINDS)[number], string])[],
+  work: (change: Change) => Promise<void>,
+): Promise<void> {
+  const own = await createTestDatabase(definitionMigrations);
+  try {
+    const applied = new Definitions(own.db);
+    for (const [kind, source] of sources) {
+      const { name, body } = kind.parse(readDocument(source, 'x.yaml'), new Map());
+      await own.commit.commit([applied.put({ kind: kind.kind, name, body, source, createdBy: 'test' })]);
+    }
+    await applied.reload();
+    await work((files) =>
+      planProject(
+        Object.entries(files).map(([path, text]) => ({ path, bytes: new TextEncoder().encode(text) })),
+        KINDS,
+        applied,
+      ),
+    );
+  } finally {
+    await own.close();
+  }
+}

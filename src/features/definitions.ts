@@ -3,8 +3,9 @@ import { AiosError, type Issue } from '../kernel/errors.ts';
 import { referencesOf } from '../kernel/expression-references.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
-import type { DefinitionKind, Surroundings } from '../store/project.ts';
+import type { DefinitionKind, Surroundings } from '../store/definition-kind.ts';
 import { type Described, described, identifier, name, text } from './document-parts.ts';
+import { type EntityBody, KEY_TYPES } from './entity.ts';
 import { withCode } from './functions/view-code.ts';
 import { featuresOfView, labelIssues, listedIssues } from './listed-views.ts';
 import { type ListedViews, labelOf, listedFeatures, listedViews, projectionOf } from './projections.ts';
@@ -18,17 +19,6 @@ import {
   validateView,
   viewIssues,
 } from './view-documents.ts';
-
-/** A thing that features describe, and the keys that name it. */
-export interface EntityBody extends Described {
-  name: string;
-  joinKeys: string[];
-  /** Of the join keys; one without is any text, number or boolean. */
-  types?: Record<string, KeyType>;
-}
-
-const KEY_TYPES = ['string', 'int64'] as const;
-export type KeyType = (typeof KEY_TYPES)[number];
 
 /** The vector that a model or a table takes. */
 export interface FeatureServiceBody extends Described, ListedViews {
@@ -141,7 +131,7 @@ export const featureViewKind: DefinitionKind = {
     return [
       ...sameKind(view, previous),
       ...(kindOfView(view) === 'stream' ? joinKeys : [])
-        .filter((key) => !(key in keys))
+        .filter((key) => !Object.hasOwn(keys, key))
         .map((key) => ({
           path: '/keys',
           message: `no expression for the join key “${key}” of ${(view as StreamViewBody).entity}`,
@@ -306,7 +296,39 @@ function serviceIssues(service: FeatureServiceBody, surroundings: Surroundings):
       expected: `one of ${[...known.keys()].join(', ')}`,
     });
   }
-  return issues;
+  return [...issues, ...lostByDerived(service, [...known.keys()], surroundings)];
+}
+
+/**
+ * What an expression reads and no view has comes with the request, unless a view had it until now: then the expression was written for that. One that is
+ * changed in the same apply says by itself what it reads.
+ */
+function lostByDerived(
+  { views, derived = {} }: FeatureServiceBody,
+  known: readonly string[],
+  { find, findApplied, previous }: Surroundings,
+): Issue[] {
+  if (!previous) return [];
+  const before = previous as unknown as FeatureServiceBody;
+  const had = listedFeatures(before, (each) => featuresOfView(each, findApplied)).map(({ name }) => name);
+  const requested = views.flatMap((listed) => {
+    const { view, version } = projectionOf(listed);
+    return Object.keys(
+      (find('feature-view', view, version) as unknown as OnDemandViewBody).source.request ?? {},
+    );
+  });
+  return Object.entries(derived).flatMap(([feature, source]) => {
+    if (before.derived?.[feature] !== source) return [];
+    const read = new Set(referencesOf(source).map(([first]) => first!));
+    return [...read]
+      .filter((name) => had.includes(name) && !known.includes(name) && !requested.includes(name))
+      .map((name) => ({
+        path: `/derived/${feature}`,
+        message: 'no view has the feature any more that it reads',
+        found: name,
+        expected: `one of ${known.join(', ')}`,
+      }));
+  });
 }
 
 function invalid(document: SourceDocument, issues: readonly Issue[]): AiosError {

@@ -7,7 +7,8 @@ import {
 } from '../kernel/definition-lineage.ts';
 import { referencesOf } from '../kernel/expression-references.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import type { EntityBody, FeatureServiceBody } from './definitions.ts';
+import type { FeatureServiceBody } from './definitions.ts';
+import type { EntityBody } from './entity.ts';
 import { featuresOfView } from './listed-views.ts';
 import {
   type ListedFeature,

@@ -5,7 +5,8 @@ import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
-import { FeaturesAhead, type GroupOffsets } from './ahead.ts';
+import { type AheadState, FeaturesAhead, type GroupOffsets } from './ahead.ts';
+import type { CompiledView } from './compiled.ts';
 import { FeatureHorizons } from './expiry/horizons.ts';
 import type { FeatureFreshness } from './freshness.ts';
 import {
@@ -19,10 +20,10 @@ import {
 import type { ListedViews } from './projections.ts';
 import { RowFeatures, type RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
-import { type CompiledService, type FeaturePin, pinsOf } from './service.ts';
+import { type CompiledService, type FeaturePin, pinsOf, vectorsOfRows } from './service.ts';
 import type { Reading } from './service-views.ts';
 import { StateCache } from './state-cache.ts';
-import { type EntityState, type LateEvent, nothingCollected, writeCollected } from './storage.ts';
+import { type EntityState, type LateEvent, nothingCollected, stateKey, writeCollected } from './storage.ts';
 import type { FeatureViews } from './views.ts';
 import type { AsOf, FeatureValue } from './windows/state.ts';
 
@@ -53,6 +54,24 @@ export interface Vectors {
   rows: FeatureValue[][];
   /** The versions that made them. */
   pins: readonly FeaturePin[];
+}
+
+/** The state of an entity in a view, as a vector asks for it. */
+interface Asked {
+  readonly view: CompiledView;
+  readonly entity: string;
+  readonly key: string;
+  /** What is beyond the committed state. */
+  ahead: AheadState | undefined;
+  /** The committed one, once it is there. */
+  state: EntityState | undefined;
+}
+
+/** By entity and stream view. */
+type StreamedValues = (readonly FeatureValue[])[][];
+
+async function keepState(asked: Asked, state: Promise<EntityState>): Promise<void> {
+  asked.state = await state;
 }
 
 interface Dependencies {
@@ -163,8 +182,10 @@ export class FeatureStore {
     const fromRows = found.some((each) => each instanceof Promise)
       ? await Promise.all(found)
       : (found as (readonly FeatureValue[])[][]);
-    const fromStreams =
-      service.streams.length > 0 ? await this.#streamed(service, entities, asOf) : undefined;
+    const following = service.streams.length > 0 ? this.horizons.follow(this.#views.generation) : undefined;
+    if (following) await following;
+    const streamed = service.streams.length > 0 ? this.#streamed(service, entities, asOf) : undefined;
+    const fromStreams = streamed instanceof Promise ? await streamed : streamed;
     const valuesAt = (at: number) => {
       const values: (readonly FeatureValue[])[] = fromStreams ? fromStreams[at]! : [];
       for (const each of fromRows) values.push(each[at]!);
@@ -173,38 +194,58 @@ export class FeatureStore {
     // As in a spine, where the keys of a row and what a request would bring are one: what is computed of them in the past is computed of them now. Without
     // anything to compute nobody looks at them.
     const requestOf = (own: JsonObject) => (service.slots ? request : { ...request, ...own });
-    const rows = service.coded
-      ? await service.coded(
-          entities.map((own, at) => ({ values: valuesAt(at), request: requestOf(own), nowMs: asOf.timeMs })),
-        )
-      : entities.map((own, at) => service.vector(valuesAt(at), requestOf(own), asOf.timeMs));
+    const rows = await vectorsOfRows(service, entities.length, (at) => ({
+      ...{ values: valuesAt(at), request: requestOf(entities[at]!), nowMs: asOf.timeMs },
+    }));
     return vectorsOf(service, rows);
   }
 
-  /** Per entity and stream view: the values of its features. */
-  async #streamed(
+  /** Per entity and stream view: the values of its features; at once where all of it is in memory. */
+  #streamed(
     service: CompiledService,
     entities: readonly JsonObject[],
     asOf: AsOf,
-  ): Promise<(readonly FeatureValue[])[][]> {
+  ): StreamedValues | Promise<StreamedValues> {
     const { streams } = service;
     for (const { view } of streams) this.horizons.check(view, asOf);
-    const keys = entities.map((values) => streams.map((reading) => keyOf(reading, values)));
-    if (this.#mustWait(service, keys, asOf)) await this.#passed(asOf.position);
-    const ahead = keys.map((row) => row.map((key, index) => this.#ahead.of(streams[index]!.view, key)));
-    const states = keys.map((row) => row.map((key, index) => this.#cache.get(streams[index]!.view, key)));
-    const missing = states.flatMap((row) => row.filter((state) => state instanceof Promise));
-    if (missing.length > 0) await Promise.all(missing);
-    const rows: (readonly FeatureValue[])[][] = [];
-    for (const [at, row] of states.entries()) {
-      const known = missing.length > 0 ? await Promise.all(row) : (row as EntityState[]);
-      const merged = known.map((state, index) => {
-        const more = ahead[at]![index];
-        return more ? { ...state, contributions: this.#ahead.merge(more, state.contributions, asOf) } : state;
-      });
-      rows.push(streams.map(({ view }, index) => valuesOf(view, merged[index]!, asOf)));
-    }
-    return rows;
+    const isCovered = !asOf.position || this.#ahead.covers(asOf.position);
+    const rows = entities.map((values) => streams.map((reading) => this.#asked(reading, values)));
+    if (isCovered && !rows.some((row) => row.some((one) => this.#isHidden(one, asOf))))
+      return this.#read(rows, asOf);
+    return this.#passed(asOf.position).then(() => {
+      for (const row of rows) for (const one of row) one.ahead = this.#ahead.of(one.key);
+      return this.#read(rows, asOf);
+    });
+  }
+
+  #isHidden({ ahead }: Asked, { timeMs }: AsOf): boolean {
+    return ahead !== undefined && this.#ahead.hidesTile(ahead, timeMs);
+  }
+
+  #read(rows: readonly (readonly Asked[])[], asOf: AsOf): StreamedValues | Promise<StreamedValues> {
+    const missing: Promise<void>[] = [];
+    for (const row of rows)
+      for (const one of row) {
+        const state = this.#cache.get(one.view, one.entity, one.key);
+        if (state instanceof Promise) missing.push(keepState(one, state));
+        else one.state = state;
+      }
+    const values = () => rows.map((row) => row.map((one) => this.#valuesOf(one, asOf)));
+    return missing.length > 0 ? Promise.all(missing).then(values) : values();
+  }
+
+  /** The state that is asked for; what is beyond what is committed is taken before that is read. */
+  #asked(reading: Reading<CompiledView>, values: JsonObject): Asked {
+    const { view } = reading;
+    const entity = keyOf(reading, values);
+    const key = stateKey(view.id, entity);
+    return { view, entity, key, ahead: this.#ahead.of(key), state: undefined };
+  }
+
+  #valuesOf({ view, ahead, state }: Asked, asOf: AsOf): FeatureValue[] {
+    const { contributions, tiles } = state!;
+    const merged = ahead ? this.#ahead.merge(ahead, contributions, asOf) : contributions;
+    return valuesOf(view, { contributions: merged, tiles }, asOf);
   }
 
   /**
@@ -226,7 +267,8 @@ export class FeatureStore {
     for (let from = 0; from < spine.length; from += HISTORICAL_CHUNK) {
       const to = from + HISTORICAL_CHUNK;
       const known = new Map([...fromFiles].map(([each, values]) => [each, values.slice(from, to)]));
-      rows.push(...(await reader.vectors(spine.slice(from, to), known)));
+      const place = { before: from, count: spine.length };
+      rows.push(...(await reader.vectors(spine.slice(from, to), place, known)));
     }
     return vectorsOf(service, rows);
   }
@@ -250,16 +292,6 @@ export class FeatureStore {
     }
     for (const [type, timeMs] of newest)
       for (const { name } of this.#views.ofType(type)) this.#freshness.note(name, timeMs);
-  }
-
-  #mustWait(service: CompiledService, keys: readonly (readonly string[])[], asOf: AsOf): boolean {
-    if (asOf.position && !this.#ahead.covers(asOf.position)) return true;
-    return keys.some((row) =>
-      row.some((key, index) => {
-        const ahead = this.#ahead.of(service.streams[index]!.view, key);
-        return ahead !== undefined && ahead.tiles.length > 0 && this.#ahead.hidesTile(ahead, asOf.timeMs);
-      }),
-    );
   }
 
   async #passed(position: LogPosition | undefined): Promise<void> {

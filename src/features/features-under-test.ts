@@ -4,9 +4,10 @@ import { readDocument } from '../kernel/document.ts';
 import type { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Queryable } from '../store/database.ts';
+import type { DefinitionKind } from '../store/definition-kind.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
-import type { DefinitionKind } from '../store/project.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import type { KeptLog } from './build-from-log.ts';
 import { CachedOnlineStore } from './cached-online-store.ts';
 import { FeatureStore, type StreamProgress } from './feature-store.ts';
 import { FeatureFreshness } from './freshness.ts';
@@ -50,6 +51,16 @@ export function order(
   };
 }
 
+/** Applies one definition, unplanned. */
+export async function putDefinition(
+  { db, commit }: Pick<TestDatabase, 'db' | 'commit'>,
+  kind: DefinitionKind,
+  source: string,
+): Promise<void> {
+  const { name, body } = kind.parse(readDocument(source, `${kind.folder}/x.yaml`), new Map());
+  await commit.commit([new Definitions(db).put({ kind: kind.kind, name, body, source, createdBy: 'test' })]);
+}
+
 /** What one process holds of the features. */
 export interface FeatureProcess {
   readonly definitions: Definitions;
@@ -64,6 +75,8 @@ export interface FeatureProcess {
 /** A database with the features' tables and two log partitions, and the processes over it. */
 export class FeaturesUnderTest {
   readonly database: TestDatabase;
+  /** Where the log begins, as every process is told. */
+  begin: KeptLog | undefined;
 
   private constructor(database: TestDatabase) {
     this.database = database;
@@ -82,16 +95,8 @@ export class FeaturesUnderTest {
     );
   }
 
-  async put(kind: DefinitionKind, source: string): Promise<void> {
-    const { name, body } = kind.parse(readDocument(source, `${kind.folder}/x.yaml`), new Map());
-    const definition = new Definitions(this.database.db).put({
-      kind: kind.kind,
-      name,
-      body,
-      source,
-      createdBy: 'test',
-    });
-    await this.database.commit.commit([definition]);
+  put(kind: DefinitionKind, source: string): Promise<void> {
+    return putDefinition(this.database, kind, source);
   }
 
   /** A process that knows the definitions and reads `log`; its views join when it says `sync`. */
@@ -110,6 +115,7 @@ export class FeaturesUnderTest {
       group: 'features',
       readLog: async (partition, offset, count) =>
         log.filter((logged) => logged.partition === partition && logged.offset >= offset).slice(0, count),
+      logBegin: async () => this.begin,
       onError: (error) => errors.push(error),
       functions: {
         registered: {

@@ -180,7 +180,7 @@ describe('features', () => {
     });
     const entities = Array.from({ length: 300 }, (_, i) => ({ customer: `many-${i}` }));
     const { rows } = await process.store.online({ service: 'profile', entities, request: { request_at: 0 } });
-    expect([rows.length, reads]).toEqual([300, 2]); // one of contributions, one of tiles
+    expect([rows.length, reads]).toEqual([300, 3]); // one of contributions, one of tiles, one of from when on they are whole
     await Promise.all(entities.map(({ customer }) => vector(process, `other-${customer}`)));
     expect(reads).toBeLessThanOrEqual(6);
   });

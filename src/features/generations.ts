@@ -40,10 +40,12 @@ async function copyOutside(db: Database, group: string, row: Requested): Promise
       if (!own || !old) return;
       await copyRows(tx, old.id, row.id, range);
       const offsets = await readOffsets(tx, group, '');
-      await tx.query("update feature_views set status = 'copied', copied = $2::bigint[] where id = $1", [
-        row.id,
-        offsets,
-      ]);
+      // What was dropped, or is to be, is not in the copy either: a vector of a time before is refused of it, too.
+      await tx.query(
+        `update feature_views g set status = 'copied', copied = $2::bigint[], kept_from_ms = o.kept_from_ms, kept_announced_ms = o.kept_announced_ms
+         from feature_views o where g.id = $1 and o.id = $3`,
+        [row.id, offsets, old.id],
+      );
     });
   } catch (error) {
     if (classify(error) !== 'race') throw error;

@@ -13,8 +13,9 @@ import {
   pushOf,
 } from './features-under-test.ts';
 import { heldNotices, tooManyHeld } from './held-views.ts';
-import { Materializations } from './materializations.ts';
+import type { Materializations } from './materializations.ts';
 import { FeatureOverview } from './overview.ts';
+import { createPrices, passesOf } from './prices-under-test.ts';
 
 const KINDS = [entityKind, featureViewKind, featureServiceKind];
 const PURCHASES = (of: string) => `
@@ -121,26 +122,12 @@ describe('versions of a view that somebody is held to', () => {
     let process: FeatureProcess;
     let passes: Materializations;
     beforeEach(async () => {
-      const { db } = features.database;
-      for (const statement of [
-        'create schema shop',
-        'create table shop.prices (customer text, updated_at timestamptz, net int, gross int)',
-        'create index on shop.prices (customer, updated_at)',
-        "insert into shop.prices values ('c', 'epoch', 100, 119), ('d', 'epoch', 200, 238)",
-      ])
-        await db.queryDynamic(statement);
+      await createPrices(features.database.db);
       await features.put(featureViewKind, PRICES('net'));
       await features.put(featureServiceKind, held('new', 'prices'));
       process = await features.start();
-      passes = passesOf(process);
+      passes = passesOf(features, process);
     });
-    const passesOf = ({ views, rows, freshness }: FeatureProcess) => {
-      const { db, commit, limits } = features.database;
-      return new Materializations({
-        ...{ db, commit, views, rows, freshness, clock: { now: () => DAY } },
-        limits: { ...limits, featureMaterializeRowsMax: 1 },
-      });
-    };
     const materialize = async () => {
       const id = await passes.start({ view: 'prices', mode: 'incremental', by: 'ann' }, []);
       while (await passes.step());

@@ -1,7 +1,8 @@
 import type { Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import type { DefinitionKind } from '../store/definition-kind.ts';
 import type { Definition, Definitions, HeldVersion } from '../store/definitions.ts';
-import { type DefinitionKind, type PlannedDefinition, standing } from '../store/project.ts';
+import { type PlannedDefinition, standing } from '../store/project.ts';
 import { stateMeaningOf } from './compiled.ts';
 import { type ListedView, projectionOf } from './projections.ts';
 import { keptOf } from './row-view.ts';

@@ -7,7 +7,7 @@ import { type CompiledView, entityKey } from './compiled.ts';
 import type { FeatureHorizons } from './expiry/horizons.ts';
 import type { Asked, RowFeatures } from './row-features.ts';
 import type { RowView } from './row-view.ts';
-import type { CompiledService } from './service.ts';
+import { type CompiledService, vectorsOfRows } from './service.ts';
 import type { Reading } from './service-views.ts';
 import { weight } from './state-cache.ts';
 import { type EntityState, readStates, stateKey } from './storage.ts';
@@ -29,7 +29,7 @@ export const HISTORICAL_CHUNK = 500;
 /**
  * Vectors of a service at many places in the past, chunk by chunk: an entity's state is read once as long as what was read fits in memory.
  *
- * @example for (const chunk of chunks) rows.push(...(await reader.vectors(chunk)))
+ * @example for (const chunk of chunks) rows.push(...(await reader.vectors(chunk, { before: rows.length, count })))
  */
 export class HistoricalReader {
   readonly service: CompiledService;
@@ -63,23 +63,31 @@ export class HistoricalReader {
     );
   }
 
-  /** @throws AiosError `features.missing_key`, `features.no_cutoff`, `features.state_gone`, and what a source refuses */
-  async vectors(chunk: readonly SpineRow[], known?: KnownValues): Promise<FeatureValue[][]> {
-    const { streams, rows, vector, coded } = this.service;
+  /**
+   * @param place how many rows are in front of the chunk, and how many there are in all
+   * @throws AiosError `features.missing_key`, `features.no_cutoff`, `features.state_gone`, what a source refuses, and what is wrong with a row
+   */
+  async vectors(
+    chunk: readonly SpineRow[],
+    place: { before: number; count: number },
+    known?: KnownValues,
+  ): Promise<FeatureValue[][]> {
+    const { streams, rows } = this.service;
     const keys = chunk.map((row) => streams.map((reading) => keyOf(reading, row.keys)));
     const [states, fromRows] = await Promise.all([
       this.#statesOf(keys),
       Promise.all(rows.map((reading) => known?.get(reading) ?? this.past(reading, chunk))),
     ]);
     if (streams.length > 0) await this.#checkHorizons(chunk);
-    const inputs = chunk.map(({ asOf, request = {} }, index) => {
+    const inputOf = (index: number) => {
+      const { asOf, request = {} } = chunk[index]!;
       const values: (readonly FeatureValue[])[] = streams.map(({ view }, at) =>
         valuesOf(view, states.get(stateKey(view.id, keys[index]![at]!))!, asOf),
       );
       for (const each of fromRows) values.push(each[index]!);
       return { values, request, nowMs: asOf.timeMs };
-    });
-    return coded ? coded(inputs) : inputs.map(({ values, request, nowMs }) => vector(values, request, nowMs));
+    };
+    return vectorsOfRows(this.service, chunk.length, inputOf, place);
   }
 
   /** After the read: what had gone by then was announced before. */
@@ -139,8 +147,8 @@ function askedOf(reading: Reading, { keys, asOf }: SpineRow): Asked {
 /** An entity that a request does not name (no customer on record) has an empty state. @throws AiosError `features.missing_key`, `features.invalid_key` */
 export function keyOf({ view, keys: names, keyTypes }: Reading, keys: JsonObject): string {
   for (const name of names) {
-    if (!(name in keys)) {
-      const absent = names.filter((each) => !(each in keys));
+    if (!Object.hasOwn(keys, name)) {
+      const absent = names.filter((each) => !Object.hasOwn(keys, each));
       throw new AiosError('features.missing_key', {
         detail: `The view “${view.name}” needs the join key ${absent.join(', ')}.`,
       });

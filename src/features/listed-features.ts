@@ -2,6 +2,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { FeatureServiceBody } from './definitions.ts';
 import { type ListedFeature, listedFeatures } from './projections.ts';
 import type { OnDemandUse, Reading, ServiceViews } from './service-views.ts';
+import { own } from './values.ts';
 import type { ValueType } from './view-documents.ts';
 import type { Aggregate, FeatureValue } from './windows/state.ts';
 
@@ -87,7 +88,7 @@ export function slotsOf(
 ): Map<string, Slot> {
   const slots = new Map<string, Slot>();
   for (const { name, feature, from } of listed)
-    if (!isComputed(from)) slots.set(name, slotOf(views, from, feature, body.defaults?.[name] ?? null));
+    if (!isComputed(from)) slots.set(name, slotOf(views, from, feature, own(body.defaults, name) ?? null));
   return slots;
 }
 

@@ -1,7 +1,7 @@
 import type { FindBody } from '../kernel/definition-lineage.ts';
 import type { Issue } from '../kernel/errors.ts';
-import type { EntityBody } from './definitions.ts';
 import { identifier } from './document-parts.ts';
+import type { EntityBody } from './entity.ts';
 import {
   keyNameOf,
   type ListedView,

@@ -7,7 +7,7 @@ import { heldViewsOf } from './held-views.ts';
 import { Materializations } from './materializations.ts';
 import { PostgresOnlineStore } from './online-store.ts';
 import { TableSources } from './table-source.ts';
-import { FeatureViews } from './views.ts';
+import { viewsWithoutLog } from './views-under-test.ts';
 
 // A process of its own that writes pages until nothing is left, or until it is killed.
 const [connectionString = '', rows = '100'] = process.argv.slice(2);
@@ -18,7 +18,7 @@ await definitions.reload();
 const materializations = new Materializations({
   db,
   commit: new GroupCommit(db, limits),
-  views: new FeatureViews({ db, definitions, group: 'features', readLog: async () => [] }),
+  views: viewsWithoutLog(db, definitions),
   rows: { online: new PostgresOnlineStore(db), tables: new TableSources(db, ['shop']) },
   clock: systemClock,
   freshness: { note: () => {} },

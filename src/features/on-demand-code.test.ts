@@ -65,6 +65,37 @@ describe('on-demand views in TypeScript', () => {
     expect(online.pins.map(({ kind, name }) => `${kind} ${name}`)).toContain('feature-view risk');
   });
 
+  it('say which row of a question fails, online and of the past, however many are in front of it', async () => {
+    const request = { amount: 10 };
+    const keys = (customer: string) => ({ keys: { customer }, asOf: { timeMs: 2_000 }, request });
+    const online = (...customers: string[]) =>
+      process.store.online({
+        ...{ service: 'risk', entities: customers.map((customer) => ({ customer })), request },
+      });
+    const past = (...customers: string[]) => process.store.historical('risk', customers.map(keys));
+    const many = Array.from({ length: 700 }, () => 'a');
+    const message = 'The feature risk.doubled: 2.0 * score: no such overload';
+    const failed = (row?: number) => ({
+      code: 'expression.failed',
+      message: expect.stringContaining(row === undefined ? message : `Row ${row}: ${message}`),
+      extensions: row === undefined ? {} : { row },
+    });
+    await expect(online('unknown')).rejects.toMatchObject(failed());
+    await expect(online('a', 'unknown', 'b')).rejects.toMatchObject(failed(2));
+    await expect(past(...many, 'b', 'unknown')).rejects.toMatchObject(failed(702));
+    await features.put(
+      featureViewKind,
+      `name: strict\nsource: { views: [scores] }\ncode: 'export const strict = ({ features }) => features.score.toFixed()'\nfeatures: { strict: { type: string } }`,
+    );
+    await features.put(featureServiceKind, 'name: strict\nviews: [strict]');
+    await process.definitions.reload();
+    const strict = process.store.historical('strict', [...many, 'unknown'].map(keys));
+    await expect(strict).rejects.toMatchObject({
+      ...{ code: 'features.function_failed', extensions: { row: 701 } },
+      message: expect.stringContaining('Row 701: strict.ts: strict: '),
+    });
+  });
+
   it('are refused values of another type, and requests that lack what they declare', async () => {
     const ask = (request: object) =>
       process.store.online({ service: 'risk', entities: [{ customer: 'a' }], request: request as never });

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../kernel/json.ts';
+import { rowByRow } from './failed-row.ts';
 import type { FunctionModules } from './functions/function-modules.ts';
 import { functionsOf } from './functions/view-code.ts';
 import { typedValue } from './values.ts';
@@ -38,8 +39,8 @@ export function codedFeatures(
         functions,
         rows.map((row) => JSON.stringify(row)),
       );
-      return answers.map((values) =>
-        values.map((value, at) => typedValue(`${view}.${names[at]!}`, types[at]!, value)),
+      return rowByRow(answers.length, (row) =>
+        answers[row]!.map((value, at) => typedValue(`${view}.${names[at]!}`, types[at]!, value)),
       );
     },
   };

@@ -181,6 +181,7 @@ describe('a view that a service lists twice, under other names and join keys', (
     const { definitions } = process;
     const around = {
       find: (kind: string, name: string) => definitions.latest(kind, name)?.body,
+      findApplied: () => undefined,
       versionOf: (kind: string, name: string) => definitions.latest(kind, name)?.version,
       previous: undefined,
     };

@@ -2,6 +2,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Database } from '../store/database.ts';
+import { rowByRow, toldRow } from './failed-row.ts';
 import type { FeatureFreshness } from './freshness.ts';
 import { keyOf } from './historical.ts';
 import type { NewRow } from './online-store.ts';
@@ -9,7 +10,7 @@ import type { RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
 import type { ServedRows } from './served-rows.ts';
 import { readingOf } from './service-views.ts';
-import { typedValue } from './values.ts';
+import { own, typedValue } from './values.ts';
 import type { FeatureValue } from './windows/state.ts';
 
 /** The member of a pushed row that holds its time. */
@@ -48,7 +49,7 @@ export class FeaturePush {
     const nowMs = this.#deps.clock.now();
     const written = views.map((view) => ({
       view,
-      rows: rows.map((row, index) => rowOf(view, row, index, nowMs)),
+      rows: rowsOf(view, rows, nowMs),
     }));
     const { online, pushed } = this.#deps.rows;
     const afters = await this.#deps.db.transaction((tx) =>
@@ -76,19 +77,26 @@ function checkMembers(views: readonly RowView[], rows: readonly JsonObject[]): v
     const unknown = Object.keys(row).find((member) => !known.has(member));
     if (unknown !== undefined) {
       throw new AiosError('features.invalid_value', {
-        detail: `Row ${index}: no view has “${unknown}”; they know ${[...known].join(', ')}.`,
+        detail: `Row ${index + 1}: no view has “${unknown}”; they know ${[...known].join(', ')}.`,
       });
     }
   }
 }
 
-function rowOf(view: RowView, row: JsonObject, index: number, nowMs: number): NewRow {
+function rowsOf(view: RowView, rows: readonly JsonObject[], nowMs: number): NewRow[] {
+  try {
+    return rowByRow(rows.length, (at) => rowOf(view, rows[at]!, nowMs));
+  } catch (error) {
+    throw toldRow(error, { before: 0, count: rows.length });
+  }
+}
+
+function rowOf(view: RowView, row: JsonObject, nowMs: number): NewRow {
   const entity = keyOf(readingOf(view), row);
-  if (entity === '')
-    throw new AiosError('features.missing_key', { detail: `Row ${index}: a join key is null or empty.` });
+  if (entity === '') throw new AiosError('features.missing_key', { detail: 'A join key is null or empty.' });
   const values: Record<string, FeatureValue> = {};
   for (const { name, type, column } of view.features)
-    values[name] = typedValue(`Row ${index}: ${view.name}.${name}`, type, row[column]);
-  const timeMs = typedValue(`Row ${index}: ${TIME}`, 'timestamp', row[TIME]);
+    values[name] = typedValue(`${view.name}.${name}`, type, own(row, column));
+  const timeMs = typedValue(TIME, 'timestamp', row[TIME]);
   return { entity, timeMs: (timeMs as number | null) ?? nowMs, createdMs: nowMs, validToMs: null, values };
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { time, type World } from './row-source-conformance.ts';
+import { time, type World } from './row-source-conformance-world.ts';
 
 /** How the entities of a source are gone through. */
 export function passes(world: World): void {

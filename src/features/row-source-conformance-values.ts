@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type ColumnType, HELD, time, type World } from './row-source-conformance.ts';
+import { type ColumnType, HELD, time, type World } from './row-source-conformance-world.ts';
 
 /** What a source makes of times without an end, and of values that are not of the type that a feature says. */
 export function values(world: World): void {

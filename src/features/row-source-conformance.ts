@@ -1,57 +1,9 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Queryable } from '../store/database.ts';
-import type { KeyedRow, RowSource, Wanted } from './row-source.ts';
 import { passes } from './row-source-conformance-passes.ts';
+import { rowsOfOneBegin, rowsThatEnd } from './row-source-conformance-spans.ts';
 import { values } from './row-source-conformance-values.ts';
-import { compileRowView, type RowView, rowValues } from './row-view.ts';
-import type { BatchViewBody, ValueType } from './view-documents.ts';
-
-export type ColumnType = 'text' | 'bigint' | 'double precision' | 'boolean' | 'timestamptz' | 'timestamp';
-
-/** Rows as texts, null for nothing; each source keeps them in its own way. */
-export interface GivenRows {
-  name: string;
-  columns: Record<string, ColumnType>;
-  keys: readonly string[];
-  rows: readonly (readonly (string | null)[])[];
-}
-
-export interface SourceUnderTest {
-  readonly source: RowSource;
-  readonly tx: Queryable;
-  /** Puts rows where the source finds them, in the place of those of that name. @returns what a view names it by */
-  put(given: GivenRows): Promise<BatchViewBody['source']>;
-}
-
-const PRICES = {
-  sku: 'text',
-  at: 'timestamptz',
-  written: 'timestamptz',
-  price: 'double precision',
-  stock: 'bigint',
-  listed: 'timestamptz',
-  active: 'boolean',
-  label: 'text',
-} as const;
-const FEATURES = {
-  price: { type: 'float64' },
-  stock: { type: 'int64' },
-  listed: { type: 'timestamp' },
-  active: { type: 'boolean' },
-  label: { type: 'string' },
-} as const;
-export const HELD = {
-  customer: 'bigint',
-  valid_from: 'timestamp',
-  valid_to: 'timestamp',
-  plan: 'text',
-} as const;
-
-/** A key, a time and a cut-off. */
-type Asker = readonly [string | null, number, (number | undefined)?];
-
-export const time = (ms: number) => new Date(ms).toISOString();
+import { type Asker, PRICES, type SourceUnderTest, time, World } from './row-source-conformance-world.ts';
 
 /** What every source of batch views must do; `open` gives one. */
 export function rowSourceConformance(name: string, open: () => Promise<SourceUnderTest>): void {
@@ -64,61 +16,12 @@ export function rowSourceConformance(name: string, open: () => Promise<SourceUnd
     rowsOfOneTime(world);
     rowsInZones(world);
     rowsThatEnd(world);
+    rowsOfOneBegin(world);
     values(world);
     manyRows(world);
     passes(world);
     faults(world);
   });
-}
-
-export class World {
-  test!: SourceUnderTest;
-
-  async view(
-    given: GivenRows,
-    more: Partial<BatchViewBody['source']>,
-    features: Record<string, { type: ValueType; column?: string }>,
-    { ttl, types }: { ttl?: string; types?: Record<string, 'int64' | 'string'> } = {},
-  ): Promise<RowView> {
-    const source = { ...(await this.test.put(given)), ...more } as BatchViewBody['source'];
-    const body: BatchViewBody = { name: given.name, entity: 'e', source, features, ...(ttl ? { ttl } : {}) };
-    return compileRowView(1, body, { joinKeys: [...given.keys], ...(types ? { types } : {}) });
-  }
-
-  prices(name: string, rows: GivenRows['rows'], ttl?: string): Promise<RowView> {
-    return this.view(
-      { name, columns: PRICES, keys: ['sku'], rows },
-      { timestamp: 'at', created: 'written' },
-      FEATURES,
-      ttl ? { ttl } : {},
-    );
-  }
-
-  /** The vectors of entities at times, with a cut-off where one is given. */
-  async past(view: RowView, ...asked: readonly Asker[]) {
-    const rows = await this.test.source.history(view, asked.map(wanted));
-    return asked.map(([, timeMs], index) => [...rowValues(view, rows[index], timeMs)]);
-  }
-
-  /** All pages of a span. */
-  async pages(view: RowView, span: { fromMs?: number; toMs: number }, countMax: number) {
-    const { source, tx } = this.test;
-    const total = await source.count(tx, view, span);
-    const rows: KeyedRow[] = [];
-    for (;;) {
-      const page = await source.page(tx, view, { ...span, after: rows.at(-1)?.keys, countMax });
-      rows.push(...page);
-      if (page.length < countMax) return { total, rows };
-    }
-  }
-}
-
-function wanted([key, timeMs, recordedByMs]: Asker): Wanted {
-  return {
-    keys: [key],
-    entity: String(key),
-    asOf: { timeMs, ...(recordedByMs === undefined ? {} : { recordedByMs }) },
-  };
 }
 
 function rowsByTime(world: World): void {
@@ -235,32 +138,6 @@ function rowsInZones(world: World): void {
       [null, null],
       [3, null],
     ]);
-  });
-}
-
-function rowsThatEnd(world: World): void {
-  it('count as long as the view says, and between their two times where they have two', async () => {
-    const view = await world.prices('aging', [['p', time(1_000), null, '1', null, null, null, null]], '10s');
-    expect((await world.past(view, ['p', 11_000], ['p', 11_001])).map(([price]) => price)).toEqual([1, null]);
-    const held = await world.view(
-      {
-        name: 'held',
-        columns: HELD,
-        keys: ['customer'],
-        rows: [
-          ['5', time(0).slice(0, -1), time(10_000).slice(0, -1), 'basic'],
-          ['5', time(10_000).slice(0, -1), time(20_000).slice(0, -1), 'plus'],
-          ['5', time(30_000).slice(0, -1), null, 'again'],
-        ],
-      },
-      { validFrom: 'valid_from', validTo: 'valid_to' },
-      { plan: { type: 'string' } },
-      { types: { customer: 'int64' } },
-    );
-    const asked = [0, 9_999, 10_000, 20_000, 30_000].map((ms): [string, number] => ['5', ms]);
-    expect((await world.past(held, ...asked)).flat()).toEqual(['basic', 'basic', 'plus', null, 'again']);
-    await expect(world.past(held, ['5', 1, 1])).rejects.toMatchObject({ code: 'features.no_cutoff' });
-    await expect(world.past(held, ['5x', 1])).rejects.toMatchObject({ code: 'features.invalid_key' });
   });
 }
 

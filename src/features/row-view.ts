@@ -2,8 +2,9 @@ import { digestOf } from '../kernel/canonical.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import type { EntityBody } from './definitions.ts';
+import type { EntityBody } from './entity.ts';
 import type { OnlineRow } from './online-store.ts';
+import { own } from './values.ts';
 import type {
   BatchViewBody,
   FileSourceBody,
@@ -112,7 +113,7 @@ export function rowValues(
     (row.validToMs === null || row.validToMs > timeMs);
   if (!counts) return view.nothing;
   if (row.decodedFor === view) return row.decoded!;
-  const values = view.features.map(({ name }) => row.values[name] ?? null);
+  const values = view.features.map(({ name }) => own(row.values, name) ?? null);
   row.decoded = values;
   row.decodedFor = view;
   return values;

@@ -188,6 +188,33 @@ describe('views over rows', () => {
     expect(await online('scores', [good], 9_000_000)).toEqual([[null, null]]);
   });
 
+  it('may be called as what every object has: what is not there is nothing', async () => {
+    for (const [kind, source] of [
+      [entityKind, 'name: odd\njoinKeys: [toString]'],
+      [
+        featureViewKind,
+        'name: odd\nentity: odd\nsource: { push: odd }\nfeatures: { constructor: { type: int64 }, x: { type: int64 } }',
+      ],
+      [featureServiceKind, 'name: odd\nviews: [odd]\ndefaults: { x: 0 }'],
+    ] as const)
+      await features.put(kind, source);
+    const process = await features.start();
+    const { push } = pushOf(features, process, () => 1_000);
+    await push.push('odd', [{ toString: 'a', x: 1 } as never]);
+    const ask = (...entities: object[]) =>
+      process.store.online({ service: 'odd', entities: entities as never, asOf: { timeMs: 2_000 } });
+    expect((await ask({ toString: 'a' }, { toString: 'b' })).rows).toEqual([
+      [null, 1],
+      [null, 0],
+    ]);
+    await expect(ask({})).rejects.toMatchObject({ code: 'features.missing_key' });
+    const second = push.push('odd', [{ toString: 'a', x: 1 } as never, { x: 2 }]);
+    await expect(second).rejects.toMatchObject({
+      ...{ code: 'features.missing_key', extensions: { row: 2 } },
+      message: 'Row 2: The view “odd” needs the join key toString.',
+    });
+  });
+
   it('are pushed with times of ISO 8601 alone, of UTC where they say no zone', async () => {
     const { push } = pushOf(features, process, () => 1_800_000_000_000);
     const row = (timestamp: string) => ({ customer: 77, product: 'p', score: 1, timestamp });

@@ -1,6 +1,6 @@
 import type { Database, Queryable } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
-import type { EntityBody } from './definitions.ts';
+import type { EntityBody } from './entity.ts';
 import { compileRowView, type RowView } from './row-view.ts';
 import { type BatchViewBody, type FeatureViewBody, kindOfView } from './view-documents.ts';
 
@@ -112,7 +112,7 @@ export class ServedRows {
     return this.#compile(definition);
   }
 
-  /** Marks the rows of versions that are neither in force nor held as gone: they are dropped some time after. */
+  /** Marks the rows of versions that are neither in force nor held as gone: they are dropped some time after. So are those of a pass that failed, once nobody is to bring them. */
   async retire(tx: Queryable): Promise<void> {
     for (const [name, brought] of this.#brought) {
       const inForce = this.at(name);
@@ -124,6 +124,11 @@ export class ServedRows {
           [gone],
         );
     }
+    const wanted = this.#definitions.list(VIEW).flatMap(({ name }) => this.toBring(name));
+    await tx.query(
+      "update feature_materializations set retired_at = now() where status = 'failed' and retired_at is null and kept <> all($1::text[])",
+      [wanted.filter(({ isOnline }) => isOnline).map(({ kept }) => kept)],
+    );
   }
 
   #compile(definition: Definition | undefined): RowView | undefined {

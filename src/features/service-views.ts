@@ -1,5 +1,5 @@
 import type { CompiledView } from './compiled.ts';
-import type { EntityBody, KeyType } from './definitions.ts';
+import type { EntityBody, KeyType } from './entity.ts';
 import { keyNameOf, type ListedViews, type Projection, projectionOf } from './projections.ts';
 import type { RowView } from './row-view.ts';
 import type { OnDemandViewBody } from './view-documents.ts';

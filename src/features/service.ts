@@ -1,4 +1,4 @@
-import type { JsonObject } from '../kernel/json.ts';
+import { blankOf, type JsonObject } from '../kernel/json.ts';
 import {
   codeAlone,
   codeOf,
@@ -10,9 +10,11 @@ import {
   type VectorInput,
 } from './computed-features.ts';
 import type { FeatureServiceBody } from './definitions.ts';
+import { rowByRow, toldRow } from './failed-row.ts';
 import { listedOf, type Slot, slotsOf, typesOf, valueAt, withoutFeatures } from './listed-features.ts';
 import { featureNameOf } from './projections.ts';
 import type { ServiceViews } from './service-views.ts';
+import { own } from './values.ts';
 import type { ValueType } from './view-documents.ts';
 import type { FeatureValue } from './windows/state.ts';
 
@@ -32,6 +34,28 @@ export interface CompiledService extends ServiceViews {
   vector(values: readonly (readonly FeatureValue[])[], request: JsonObject, nowMs: number): FeatureValue[];
   /** The vectors of a service some of whose views are code, which is asked for all rows at once; undefined for others. */
   readonly coded: ((rows: readonly VectorInput[]) => Promise<FeatureValue[][]>) | undefined;
+}
+
+/**
+ * The vectors of a service for many rows: `count` of them, whose inputs `inputOf` gives.
+ *
+ * @throws AiosError what computing one of them threw, with the place of its row
+ */
+export async function vectorsOfRows(
+  { coded, vector }: CompiledService,
+  count: number,
+  inputOf: (at: number) => VectorInput,
+  place: { before: number; count: number } = { before: 0, count },
+): Promise<FeatureValue[][]> {
+  try {
+    if (coded) return await coded(Array.from({ length: count }, (_, at) => inputOf(at)));
+    return rowByRow(count, (at) => {
+      const { values, request, nowMs } = inputOf(at);
+      return vector(values, request, nowMs);
+    });
+  } catch (error) {
+    throw toldRow(error, place);
+  }
 }
 
 export function compileService(
@@ -66,19 +90,21 @@ export function compileService(
       whole === undefined ? (values) => read(direct, values) : (values) => values[whole]!.slice();
     return { ...service, slots: direct, vector, coded: undefined };
   }
+  const members = [...slots.keys(), ...[...onDemand, ...derived].map(({ name }) => name)];
+  const blank = blankOf(members);
   const vectorWith = (
     { values, request, nowMs }: VectorInput,
     computed: readonly (readonly [string, FeatureValue])[],
   ) => {
-    const scope: Scope = { ...request, now: nowMs };
+    const scope: Scope = { ...blank, ...request, now: nowMs };
     for (const [name, slot] of slots) scope[name] = valueAt(slot, values);
-    for (const [name, value] of computed) scope[name] = value ?? body.defaults?.[name] ?? null;
+    for (const [name, value] of computed) scope[name] = value ?? own(body.defaults, name) ?? null;
     for (const { name, inputs, compute } of onDemand) {
-      const own = ownScope(inputs, values);
-      scope[name] = compute(own, request, nowMs) ?? body.defaults?.[name] ?? null;
+      const inner = ownScope(inputs, values);
+      scope[name] = compute(inner, request, nowMs) ?? own(body.defaults, name) ?? null;
     }
     for (const { name, expression } of derived)
-      scope[name] = (expression(scope) as FeatureValue) ?? body.defaults?.[name] ?? null;
+      scope[name] = (expression(scope) as FeatureValue) ?? own(body.defaults, name) ?? null;
     return names.map((name) => (scope[name] ?? null) as FeatureValue);
   };
   return {
@@ -90,9 +116,9 @@ export function compileService(
         ? undefined
         : async (rows) => {
             const answers = await Promise.all(code.map((view) => view(rows)));
-            return rows.map((row, at) =>
+            return rowByRow(rows.length, (at) =>
               vectorWith(
-                row,
+                rows[at]!,
                 answers.flatMap((answer) => answer[at]!),
               ),
             );

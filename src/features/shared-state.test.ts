@@ -141,7 +141,7 @@ describe('versions of a stream view of which only words differ', () => {
     const backfill = new FeatureBackfills({
       commit: features.database.commit,
       views: { streamView: (name) => process.views.streamView(name), sync: async () => {} },
-      retainedSince: async () => [],
+      logBegin: async () => undefined,
     });
     const range = { view: 'purchases', fromMs: DAY, toMs: 3 * DAY, includeLate: true };
     await backfill.start(range, []);

@@ -82,6 +82,7 @@ describe('what is in memory follows the stream exactly', () => {
   it('when a commit and its news come while an older snapshot is on its way', async () => {
     const reads = new HeldReads(features.database.db);
     const process = await features.start([], reads);
+    await spend(process, 'nobody'); // what a process asks once, before its first vector
     reads.hold();
     const asked = spend(process, 'older');
     await reads.taken();

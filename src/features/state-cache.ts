@@ -14,6 +14,7 @@ interface Cached extends EntityState {
 interface Wanted {
   view: CompiledView;
   entity: string;
+  key: string;
   resolve(state: EntityState): void;
   reject(error: unknown): void;
 }
@@ -57,12 +58,13 @@ export class StateCache {
     });
   }
 
-  get(view: CompiledView, entity: string): EntityState | Promise<EntityState> {
+  /** The state of an entity in a view; `key` is the `stateKey` of both. */
+  get(view: CompiledView, entity: string, key: string): EntityState | Promise<EntityState> {
     this.#continue();
-    const cached = this.#states.get(stateKey(view.id, entity));
+    const cached = this.#states.get(key);
     if (cached) return cached;
     return new Promise((resolve, reject) => {
-      this.#wanted.push({ view, entity, resolve, reject });
+      this.#wanted.push({ view, entity, key, resolve, reject });
       if (this.#reading) return;
       this.#reading = true;
       queueMicrotask(() => void this.#read()); // once the caller has asked for its other views and entities
@@ -77,9 +79,9 @@ export class StateCache {
   follow(batch: number, { contributions, tiles }: Collected): void {
     this.#continue();
     if (this.#states.size === 0 && !this.#reading) return;
-    for (const { view, entity, item: _, ...contribution } of contributions) {
+    for (const { view, entity, timeMs, recordedAtMs, partition, offset, values } of contributions) {
       const state = this.#stateBefore(batch, stateKey(view, entity));
-      if (state) insertContribution(state.contributions, contribution);
+      if (state) insertContribution(state.contributions, { timeMs, recordedAtMs, partition, offset, values });
     }
     for (const [key, { plan, tiles: added }] of tiles) {
       const state = this.#stateBefore(batch, key);
@@ -111,8 +113,7 @@ export class StateCache {
       try {
         const states = await readStates(this.#db, wanted);
         const keep = continuity === this.#continuity();
-        for (const [index, { view, entity, resolve }] of wanted.entries()) {
-          const key = stateKey(view.id, entity);
+        for (const [index, { key, resolve }] of wanted.entries()) {
           const state = { ...states[index]!, batch: this.#batches };
           if (keep && !this.#touched.has(key)) this.#states.set(key, state);
           resolve(state);

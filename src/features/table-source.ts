@@ -154,7 +154,9 @@ function statementsOf(view: RowView, types: ReadonlyMap<string, string>): Statem
     .join(', ')})`;
   const row = `${msOf(time)} as "timeMs", ${created ? `coalesce(${msOf(created)}, 0)` : '0::bigint'} as "createdMs",
     ${validTo ? `nullif(${msOf(validTo)}, ${FOREVER_MS})` : 'null::bigint'} as "validToMs", ${values} as "values"`;
-  const newest = `order by ${column(time)} desc, ${created ? `${column(created)} desc nulls last, ` : ''}${values}::text collate "C" desc limit 1`;
+  const end =
+    validTo && `coalesce(${column(validTo)}, ${isTime(validTo) ? "'infinity'" : FOREVER_MS}) desc, `;
+  const newest = `order by ${column(time)} desc, ${end ?? ''}${created ? `${column(created)} desc nulls last, ` : ''}${values}::text collate "C" desc limit 1`;
   const keys = view.keyColumns.map(column);
   const keyTypes = view.keyColumns.map((name) => types.get(name)!);
   const wanted = keys.map((_, index) => `k${index}`);

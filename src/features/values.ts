@@ -22,6 +22,11 @@ export function typedValue(feature: string, type: ValueType, value: unknown): Fe
   });
 }
 
+/** What a record itself has under a name: a feature may be called as what every object has (`constructor`). */
+export function own<T>(record: Readonly<Record<string, T>> | undefined, name: string): T | undefined {
+  return record !== undefined && Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
 function fits(type: ValueType, value: unknown): boolean {
   switch (type) {
     case 'boolean':

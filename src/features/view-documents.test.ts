@@ -99,6 +99,7 @@ describe('documents of feature views', () => {
     ['a type that is none', 'batch', 'float64', 'money', '/features/price/type'],
     ['a key that the entity does not have', 'batch', '{ sku: article }', '{ id: article }', '/keys/id'],
     ['a time to live that is none', 'batch', '30d', '1x', '/ttl'],
+    ['a retention that is none', 'batch', '30d', '30d\nretention: 1x', '/retention'],
     ['another kind than before', 'batch', BATCH, PUSH.replace('scores', 'prices'), '/source'],
     [
       'an aggregate of a column',

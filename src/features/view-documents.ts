@@ -1,7 +1,7 @@
 import type { SourceDocument } from '../kernel/document.ts';
 import { validateDocument } from '../kernel/document.ts';
 import { parseDuration } from '../kernel/duration.ts';
-import type { Issue } from '../kernel/errors.ts';
+import { AiosError, type Issue } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema, type Validator } from '../kernel/schema.ts';
@@ -221,15 +221,15 @@ export function validateView(document: SourceDocument): void {
 
 /** What a schema cannot say of a view. */
 export function viewIssues(body: FeatureViewBody): Issue[] {
-  const issues = 'ttl' in body && body.ttl ? durationIssue('/ttl', body.ttl) : [];
+  const issues = durationIssues(body);
   if (issues.length > 0) return issues;
   switch (kindOfView(body)) {
     case 'stream':
-      return [...issues, ...streamIssues(body as StreamViewBody)];
+      return streamIssues(body as StreamViewBody);
     case 'batch':
-      return [...issues, ...batchIssues((body as BatchViewBody).source)];
+      return batchIssues((body as BatchViewBody).source);
     case 'push':
-      return issues;
+      return [];
     case 'on-demand':
       return onDemandIssues(body as OnDemandViewBody);
   }
@@ -330,8 +330,28 @@ function windowIssues(
   return issues;
 }
 
-function durationIssue(path: string, source: string): Issue[] {
-  return attempt(path, () => parseDuration(source));
+/** Every duration of a view is one: a process could compile no view beside one that it cannot read. */
+function durationIssues(body: FeatureViewBody): Issue[] {
+  const { ttl, retention, tile, lateness } = body as Partial<StreamViewBody>;
+  const isStream = kindOfView(body) === 'stream';
+  return [
+    ...durationIssue('/ttl', ttl, isStream ? 1 : 0),
+    ...durationIssue('/retention', retention, 0),
+    ...durationIssue('/tile', tile, 1),
+    ...durationIssue('/lateness', lateness, 0),
+    ...Object.entries(body.features as StreamViewBody['features']).flatMap(([feature, { window }]) =>
+      durationIssue(`/features/${feature}/window`, window, 1),
+    ),
+  ];
+}
+
+/** A window and a tile have a length. */
+function durationIssue(path: string, source: string | undefined, leastMs: 0 | 1): Issue[] {
+  if (source === undefined) return [];
+  return attempt(path, () => {
+    if (parseDuration(source) >= leastMs) return;
+    throw new AiosError('definition.duration', { detail: `“${source}” has no length: it is 1ms at least.` });
+  });
 }
 
 export function expressionIssue(path: string, source: string): Issue[] {

@@ -161,6 +161,7 @@ describe('a version of a view', () => {
     expect(await first.views.behind(db, [4, 0])).toEqual(['feature view purchases']);
     expect(await first.views.behind(db, [0, 0])).toEqual([]);
     log.splice(0, 4);
+    features.begin = { sinceMs: 0, isDropped: true, first: [4, 0] };
     const process = await features.start(log);
     expect(await profile(process)).toEqual({ spend: 9 });
     expect(await process.views.behind(db, [13, 0])).toEqual([]);

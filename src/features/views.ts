@@ -4,7 +4,8 @@ import { type Definitions, findIn } from '../store/definitions.ts';
 import { type BuildingFromLog, buildFromLog, type ViewRow } from './build-from-log.ts';
 import { type CompiledView, compileView, stateMeaningOf } from './compiled.ts';
 import { codeAlone, type OnDemandFunctions } from './computed-features.ts';
-import type { EntityBody, FeatureServiceBody } from './definitions.ts';
+import type { FeatureServiceBody } from './definitions.ts';
+import type { EntityBody } from './entity.ts';
 import { beginGenerations, readOffsets, retireViews } from './generations.ts';
 import { listedIssues } from './listed-views.ts';
 import { type ListedViews, type Projection, projectionOf } from './projections.ts';
@@ -67,12 +68,12 @@ export class FeatureViews {
   #reloads = 0;
   #reloaded = 0;
 
-  constructor({ db, definitions, group, readLog, onError, functions = codeAlone() }: Dependencies) {
+  constructor({ db, definitions, group, readLog, logBegin, onError, functions = codeAlone() }: Dependencies) {
     this.functions = functions;
     this.#db = db;
     this.#definitions = definitions;
     this.#group = group;
-    this.#building = { db, readLog, onError };
+    this.#building = { db, readLog, logBegin, onError };
     this.rows = new ServedRows(db, definitions);
   }
 
@@ -332,11 +333,12 @@ export class FeatureViews {
     return compileView(id, version, body, this.#entity(body.entity));
   }
 
-  /** The views that are being built and have still to read a part of the log before these offsets, one for each partition. */
+  /** The views that are being built, or are to be, and have still to read a part of the log before these offsets, one for each partition. */
   async behind(tx: Queryable, ends: readonly number[]): Promise<string[]> {
     const rows = await tx.query<{ name: string }>(
       `select distinct name from feature_views v, unnest($1::bigint[]) with ordinality as e(log_offset, number)
-       where status = 'building' and v.built[number::int] < least(e.log_offset, v.joined[number::int]) order by name`,
+       where status in ('requested', 'copied') or status = 'building' and v.built[number::int] < least(e.log_offset, v.joined[number::int])
+       order by name`,
       [ends],
     );
     return rows.map(({ name }) => `feature view ${name}`);

@@ -1,11 +1,16 @@
 import {
+  type Alias,
+  type Document,
+  isAlias,
   isCollection,
   isMap,
+  isNode,
   isScalar,
   LineCounter,
   type Node,
   type Pair,
   parseDocument as parseYaml,
+  visit,
 } from 'yaml';
 import { AiosError, type Issue } from './errors.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
@@ -46,17 +51,48 @@ export function readDocument(text: string, file: string): SourceDocument {
     new AiosError('definition.syntax', { issues: [{ ...issue, file, ...locate(issue.path) }] });
   let value: Json;
   try {
-    value = document.toJS({ maxAliasCount: 100 }) as Json;
+    value = document.toJS({ maxAliasCount: LIMITS.definitionAliasesMax.value }) as Json;
   } catch (error) {
     // An alias (`*name`) without its anchor, or so many that a short text would be a huge value.
     if (!(error instanceof ReferenceError)) throw error;
-    throw refused({ path: '', message: error.message });
+    const { message, offset } = wrongAlias(document);
+    const { line, col } = lineCounter.linePos(offset);
+    const issues = [{ path: '', message, file, line, column: col }];
+    throw new AiosError('definition.syntax', { issues, cause: error });
   }
   requireDepth(value, LIMITS.jsonDepthMax.value);
   if (!isObject(value)) throw refused({ path: '', message: 'a definition is a mapping', expected: 'object' });
   const foreign = notJson(value, '');
   if (foreign) throw refused(foreign);
   return { file, text, value, locate };
+}
+
+/** Which alias the library meant, where it stands, and what is wrong with it: the first without an anchor before it, else the newest of those that stand most often. */
+function wrongAlias(document: Document): { message: string; offset: number } {
+  const anchors = new Set<string>();
+  const uses = new Map<string, number>();
+  let most: Alias | undefined;
+  let lost: Alias | undefined;
+  visit(document, {
+    Node(_, node) {
+      if (!isAlias(node)) {
+        if (isNode(node) && node.anchor) anchors.add(node.anchor);
+        return;
+      }
+      if (!anchors.has(node.source)) lost ??= node;
+      const count = (uses.get(node.source) ?? 0) + 1;
+      uses.set(node.source, count);
+      if (count >= (uses.get(most?.source ?? '') ?? 0)) most = node;
+    },
+  });
+  const { source, range } = (lost ?? most)!;
+  const max = LIMITS.definitionAliasesMax.value;
+  return {
+    offset: range![0],
+    message: lost
+      ? `the alias *${source} has no anchor &${source} before it`
+      : `&${source} stands here too often: itself, its aliases and those inside it are more than ${max} (definitionAliasesMax); write some of them out, or make the definition smaller`,
+  };
 }
 
 /** YAML knows more than JSON, as which a definition is kept: numbers without an end, bytes, sets, times by their tags. An infinity would be kept as `null`. */

@@ -6,6 +6,7 @@ export const GROUND_ERRORS = {
     500,
     'An unexpected error occurred',
     'Try again; if it persists, report it with its `requestId`: the log shows the cause under that id.',
+    'Try again; if it persists, report it with the id of the request: the log shows the cause under that id.',
   ),
   'request.malformed': row(
     400,
@@ -16,6 +17,12 @@ export const GROUND_ERRORS = {
     400,
     'The request does not fit its schema',
     'See `issues`: each names a path and what was expected there.',
+  ),
+  'request.inexact_number': row(
+    400,
+    'An integer is too large to be stored exactly',
+    'Send it as a string, and let its contract or schema accept a string there. `issues` names each such number; integers up to 2^53 are exact.',
+    'Send it as a string, and let its contract or schema accept a string there; integers up to 2^53 are exact.',
   ),
   'request.too_large': row(
     413,
@@ -35,27 +42,30 @@ export const GROUND_ERRORS = {
   'request.range': row(
     416,
     'The range lies outside the file',
-    'Ask for bytes that are there: `Content-Range` says how many.',
+    'Ask for bytes within the file: `Content-Range` gives its size.',
   ),
   'request.not_found': row(
     404,
     'There is nothing at this address',
     'See /api/v1/openapi.json for the routes.',
+    'Load the page again: it may be of another version than the AIOS that answers it.',
   ),
   'request.method': row(
     405,
-    'The address takes other methods',
+    'The address does not support this method',
     'Use one of the methods in `allow` (also in the header `Allow`).',
+    'Load the page again: it may be of another version than the AIOS that answers it.',
   ),
   'request.timeout': again(
     504,
-    'No answer came within the time asked for',
-    'Ask again, or ask for the run by its id.',
+    'No answer came within the requested time',
+    'Try again, or get the run by its id.',
   ),
   'request.overloaded': again(
     429,
-    'More is waiting than the limit allows',
+    'Too many requests are waiting',
     'Wait for Retry-After seconds, then send again.',
+    'Wait a moment, then try again.',
   ),
   'definition.syntax': row(
     400,
@@ -76,36 +86,37 @@ export const GROUND_ERRORS = {
     404,
     'There is no such definition',
     'List what exists, or apply the project that defines it.',
+    'Choose one that there is, or apply the project that defines it.',
   ),
   'definition.duration': row(
     400,
-    'The text is not a duration',
-    'Write 90d, 30s, or ISO 8601 without years and months, such as PT30S.',
+    'This is not a duration',
+    'Write it as 90d, 30s, or in ISO 8601 without years and months, such as PT30S; at most 365,000 days.',
   ),
   'definition.reference': row(
     400,
     'The definition names something that does not exist',
-    'Define what it names, in this project or before it.',
+    'Define it, in this project or in one applied before.',
   ),
   'expression.syntax': row(
     400,
-    'The expression does not parse',
-    'See `detail` for the place; expressions are CEL.',
+    'The expression is not valid',
+    'See the detail for the position of the error; expressions are written in CEL.',
   ),
   'expression.failed': row(
     422,
     'The expression failed on this value',
-    'Guard missing fields with has(a.b) or a.?b.orValue(0).',
+    'For fields that may be missing use has(a.b) or a.?b.orValue(0).',
   ),
   'store.too_slow': row(
     503,
-    'The query took the database longer than is allowed',
-    'Narrow it: a shorter time, a flow, a status. The limit is statementMs.',
+    'The database query took longer than is allowed',
+    'Narrow it: a shorter time range, one flow, one status. The limit is statementMs.',
   ),
   'store.unavailable': again(
     503,
     'The database does not answer',
-    'It is retried; see the log for the cause.',
+    'AIOS keeps trying; see the log for the cause.',
   ),
   'store.refused_value': row(
     422,
@@ -114,21 +125,28 @@ export const GROUND_ERRORS = {
   ),
   'store.in_use': row(
     409,
-    'Another AIOS uses this data folder',
-    'Stop it, or give this one a folder of its own with AIOS_DATA_DIR.',
+    'Another AIOS process is using this data folder',
+    'Stop it, or give this one its own folder with AIOS_DATA_DIR.',
   ),
   'store.conflict': again(409, 'Another change came first', 'Read the current state and try again.'),
   'access.unauthenticated': row(
     401,
-    'No valid key or session',
+    'The request has no valid API key or session',
     'Send Authorization: Bearer aios_…; `aios start` prints where the admin key is.',
+    'Paste a whole key, which begins with “aios_”, or have whoever runs AIOS send you a new link.',
   ),
   'access.expired': row(
     401,
     'The key has expired',
     'Ask an admin for a new one (`aios keys --create`); an expired key cannot be renewed.',
+    'Ask an admin for a new one, which the page “Keys” makes; an expired key cannot be renewed.',
   ),
-  'access.unknown_key': row(404, 'There is no such key', 'List the keys: aios keys, or /api/v1/keys.'),
+  'access.unknown_key': row(
+    404,
+    'There is no such key',
+    'List the keys: aios keys, or /api/v1/keys.',
+    'The page “Keys” lists them.',
+  ),
   'access.key_format': row(
     400,
     'The text is not an AIOS key',
@@ -157,7 +175,8 @@ export const GROUND_ERRORS = {
   'ledger.not_found': row(
     404,
     'The audit log has no such entry, tile or proof',
-    'Ask for the checkpoint first: it says how many entries there are.',
+    'Get the checkpoint first: it says how many entries there are.',
+    'The page “Audit” lists the entries that there are.',
   ),
   'ledger.other_keys': row(
     500,

@@ -5,12 +5,13 @@ export const LINEAGE_ERRORS = {
   'lineage.unknown_node': row(
     404,
     'The graph has no such node',
-    'Name it kind:name as the graph does; `near` has names that are close to it.',
+    'Write it as kind:name; `near` lists similar names.',
+    'Name it kind:name as the graph does, or begin with a name that the page “Lineage” offers.',
   ),
   'lineage.invalid_event': row(
     400,
     'The event does not fit OpenLineage 2-0-2',
-    'See `issues`: each names a path. Events of runs, jobs and datasets are accepted, one in a request.',
+    'See `issues`: each names a path. Run, job and dataset events are accepted, one per request.',
   ),
   'lineage.event_too_large': row(
     413,

@@ -6,51 +6,55 @@ export const PATH_ERRORS = {
     404,
     'There is no such model',
     'Register a version first, or apply the project that holds it.',
+    'The page “Models” lists those that there are; or apply the project that holds it.',
   ),
   'models.unknown_version': row(
     404,
     'The model has no such version or alias',
     'List the versions and aliases: aios models show, or /api/v1/models/{name}.',
+    'The page of the model lists its versions and aliases.',
   ),
   'models.invalid': row(
     400,
-    'The registration does not fit',
+    'The registration is not valid',
     'See `issues` or the detail for what was expected.',
+    'Correct what is named here.',
   ),
   'models.not_onnx': row(
     422,
     'The bytes are not an ONNX model that can be loaded',
-    'Export the model again; the detail is what ONNX Runtime said.',
+    'Export the model again; the detail is the error of ONNX Runtime.',
   ),
   'models.not_runnable': row(
     422,
     'The model loads but fails its warm-up',
-    'The detail is what the runtime said. It runs one row of zeros, or what serving.warmUp of its definition says.',
+    'The detail is the error of the runtime. The warm-up runs one row of zeros, or the rows in serving.warmUp of the definition.',
   ),
   'models.endpoint_unavailable': again(
     503,
     'The server that runs the model does not answer',
-    'Start it or correct the url of the endpoint, then try again; the detail says what happened.',
+    'Start the server or correct the url of the endpoint, then try again; the detail says what happened.',
   ),
   'models.endpoint_refused': row(
     422,
     'The server that runs the model does not serve it as the endpoint describes',
-    'Compare model, version and mapping of the endpoint with what that server serves; the detail is what it said.',
+    'Compare model, version and mapping of the endpoint with what that server serves; the detail is its answer.',
   ),
   'models.flow_needs_run': row(
     422,
-    'The flow does what an inference cannot: it acts on outside systems, waits for somebody, or emits lifecycle events of its run',
-    'Start it as a run (POST /api/v1/workflows/{name}/runs), or leave out the steps that the issues name.',
+    'The flow has steps that an ensemble cannot run: it acts on outside systems, waits for somebody, or emits lifecycle events',
+    'Start it as a run (POST /api/v1/workflows/{name}/runs), or remove the steps that `issues` names.',
+    'Start it as a run, or leave out the steps that are named here.',
   ),
   'models.flow_cycle': row(
     422,
     'The ensemble would call itself',
-    'Follow the models in the detail: one of them has to call another one.',
+    'The detail lists the models of the cycle: change one of them to call another model.',
   ),
   'models.signature_mismatch': row(
     422,
-    'The declared signature is not that of the model',
-    'See `issues`: declare what the file has, or leave inputs and outputs out to take its own.',
+    'The declared signature does not match the model',
+    'See `issues`: declare the inputs and outputs of the file, or leave them out to use those of the file.',
   ),
   'models.not_quantizable': row(
     422,
@@ -64,18 +68,19 @@ export const PATH_ERRORS = {
   ),
   'models.quantization_disagrees': row(
     422,
-    'The quantized model agrees too little with its parent',
-    'Try scales per channel, or rows that are like the real ones; a lower `agreementMin` keeps it anyway, and `dryRun` shows all figures.',
+    'The quantized model differs too much from its parent',
+    'Try per-channel scales, or rows that are more like real ones; a lower `agreementMin` keeps it anyway, and `dryRun` shows all figures.',
   ),
   'models.no_rollout': row(
     404,
     'The model has no such rollout',
     'List them: aios models rollout, or /api/v1/models/{name}/rollouts.',
+    'The page of the model shows its rollouts.',
   ),
   'models.rollout_active': row(
     409,
-    'The alias has a rollout under way',
-    'Promote the rollout or roll it back; then the alias may move, or another rollout may begin.',
+    'The alias has a rollout in progress',
+    'Promote the rollout or roll it back first; then move the alias or start another rollout.',
   ),
   'models.rollout_ended': row(
     409,
@@ -84,23 +89,25 @@ export const PATH_ERRORS = {
   ),
   'models.rollout_invalid': row(
     400,
-    'The rollout does not fit',
-    'See `issues` or the detail; docs/rollouts.md shows a plan of each kind.',
+    'The rollout is not valid',
+    'See `issues` or the detail; a plan of each kind is shown in docs/rollouts.md.',
   ),
   'models.signature_changed': row(
     409,
-    'The version does not accept the calls that the version before it did',
-    'Those who call by the alias would be refused: see `issues`. Register it as a model of another name; or change the callers with it and promote it, or try it under a rollout, all the same: aios models promote {name} {version} --force (`force` in the API).',
+    'The version does not accept the calls that the previous version accepted',
+    'Callers of the alias would be refused: see `issues`. Register it under another model name; or, if you change the callers at the same time, promote it or start its rollout with --force (`force` in the API): aios models promote {name} {version} --force.',
+    'Those who call by the alias would be refused. Register it as a model of another name; or change the callers with it and promote it, or try it under a rollout, all the same.',
   ),
   'models.approval_needed': row(
     409,
     'The version needs approvals before it gets traffic',
-    'Those whom the detail names approve it: aios models approve {name} {version}. A shadow needs none.',
+    'The people whom the detail names approve it with: aios models approve {name} {version}. A shadow rollout needs no approval.',
+    'Those whom the detail names approve it in the page of the model. A shadow needs none.',
   ),
   'models.not_an_approver': row(
     403,
     'Your approval does not count here',
-    'The detail says whose does; the policy stands in the definition of the model.',
+    'The detail says whose does; the policy is in the definition of the model.',
   ),
   'models.check_failed': row(
     409,
@@ -110,32 +117,41 @@ export const PATH_ERRORS = {
   'models.nothing_to_roll_back': row(
     409,
     'There is nothing to roll back to',
-    'Promote the version that should answer.',
+    'Promote the version that you want to serve.',
   ),
-  'serving.unknown_input': row(400, 'The model has no such input', 'Use the names at /v2/models/{name}.'),
+  'serving.unknown_input': row(
+    400,
+    'The model has no such input',
+    'Use the names at /v2/models/{name}.',
+    'Use the names of the signature, which the page of the model shows.',
+  ),
   'serving.no_tensors': row(
     400,
-    'The model takes no tensors',
-    'Ask a language model at /v1/chat/completions, or at /v1/embeddings.',
+    'The model does not accept tensors',
+    'Call a language model at /v1/chat/completions or /v1/embeddings.',
+    'It is a language model: it takes messages or texts.',
   ),
   'serving.missing_input': row(
     400,
     'An input of the model is missing',
     'Send each input named at /v2/models/{name} once.',
+    'Send each input of the signature once: the page of the model shows it.',
   ),
   'serving.unknown_output': row(
     400,
     'The model has no such output',
-    'Ask for outputs named at /v2/models/{name}, or for none to get all.',
+    'Ask for outputs named at /v2/models/{name}, or name none to get all.',
+    'Ask for outputs of the signature, which the page of the model shows, or for none to get all.',
   ),
   'serving.tensor_type': row(
     400,
-    'The tensor has a different datatype from the one that the model takes',
-    'Send the datatype at /v2/models/{name}.',
+    'The tensor has the wrong datatype',
+    'Send the datatype that /v2/models/{name} names.',
+    'Send the datatype of the signature, which the page of the model shows.',
   ),
   'serving.tensor_shape': row(
     400,
-    'The tensor does not have the shape that it should',
+    'The tensor has the wrong shape',
     'The detail names both shapes; -1 stands for any size.',
   ),
   'serving.tensor_value': row(
@@ -145,28 +161,28 @@ export const PATH_ERRORS = {
   ),
   'serving.tensor_bytes': row(
     400,
-    'The bytes of a tensor are not what they claim to be',
-    'The detail says where they differ; compare the declared sizes, shape and datatype with what was sent.',
+    'The bytes of a tensor do not match their declaration',
+    'The detail says where they differ; compare the declared sizes, shape and datatype with the bytes that were sent.',
   ),
   'serving.parameter_refused': row(
     400,
-    'A parameter asks for something that is not supported',
+    'A parameter is not supported',
     'Leave it out; the detail says what to do instead.',
   ),
   'serving.extension_unserved': row(
     501,
     'An extension of the protocol is not supported',
-    'Do what the detail says instead; the metadata of the server lists the extensions that are supported.',
+    'The detail says what to do instead; the server metadata lists the supported extensions.',
   ),
   'serving.raw_input': row(
     400,
-    'A body without a header does not fit the model',
-    'Send a JSON header with Inference-Header-Content-Length: the shape does not follow from the bytes alone.',
+    'A binary body without a JSON header does not fit the model',
+    'Send a JSON header with Inference-Header-Content-Length: the shape cannot be derived from the bytes alone.',
   ),
   'serving.feature_invalid': row(
     422,
     'A feature of the model is missing or not a number',
-    'Supply it, or give the signature a fill for it; see `issues`.',
+    'See `issues`; send it, or define a `fill` for it in the signature.',
   ),
   'serving.no_features': row(
     422,
@@ -176,17 +192,19 @@ export const PATH_ERRORS = {
   'serving.model_failed': row(
     422,
     'The model failed on these values',
-    'The detail is what the runtime said; check the values and shapes.',
+    'The detail is the error of the runtime; check the values and shapes.',
   ),
   'serving.upstream_failed': again(
     502,
     'The server that runs the model failed',
-    'Look at that server: the detail is what it said, `upstreamStatus` its status. A fallback in the model definition answers meanwhile.',
+    'Check that server: the detail is its answer, `upstreamStatus` its status. A fallback in the model definition would answer in the meantime.',
+    'Look at that server: the detail is what it said. A fallback in the model definition answers meanwhile.',
   ),
   'serving.upstream_limited': again(
     429,
-    'The server that runs the model takes no more for now',
-    'Wait as long as Retry-After says; a fallback in the model definition answers meanwhile.',
+    'The server that runs the model accepts no more requests for now',
+    'Wait as long as Retry-After says; a fallback in the model definition would answer in the meantime.',
+    'Wait a moment, then try again; a fallback in the model definition would answer in the meantime.',
   ),
   'serving.timeout': again(
     504,
@@ -196,12 +214,12 @@ export const PATH_ERRORS = {
   'serving.canceled': again(
     499,
     'The caller canceled the inference',
-    'Send it again if the answer is still wanted.',
+    'Send it again if you still need the answer.',
   ),
   'serving.replica_lost': again(
     503,
     'The process that ran the model died during the request, twice',
-    'Try again; if it persists, the input or the memory of the machine is the cause.',
+    'Try again; if it persists, check the input and the memory of the machine.',
   ),
   'serving.unavailable': again(
     503,
@@ -210,23 +228,25 @@ export const PATH_ERRORS = {
   ),
   'serving.circuit_open': again(
     503,
-    'The version failed or was slow too often, and is not called for a while',
-    'Try again after Retry-After; a fallback in the model definition answers meanwhile.',
+    'The version failed or was slow too often: its circuit breaker is open',
+    'Try again after Retry-After; a fallback in the model definition would answer in the meantime.',
+    'Wait a moment, then try again; a fallback in the model definition would answer in the meantime.',
   ),
   'serving.rate_limited': again(
     429,
-    'The key calls the model more often than its definition allows',
+    'The key has called the model more often than its definition allows',
     'Try again after Retry-After; the limit is rateLimit in the model definition.',
+    'Wait a moment, then try again; the limit is rateLimit in the model definition.',
   ),
   'serving.depth_exceeded': row(
     422,
     'Ensembles call each other without end',
-    'An alias was moved so that they form a cycle: roll it back, or let the ensemble name a version.',
+    'An alias was moved so that they form a cycle: roll it back, or name a version instead of the alias in the ensemble.',
   ),
   'serving.memory_exceeded': row(
     507,
-    'The model needs more memory than all models may hold',
-    'Raise modelMemoryBytesMax, lower its replicas, or serve a smaller (quantized) version.',
+    'The model needs more memory than all models together may use',
+    'Raise modelMemoryBytesMax, run fewer replicas, or serve a smaller (quantized) version.',
   ),
   'decisions.unknown': row(404, 'There is no such decision', 'Apply the project that defines it.'),
   'decisions.input_invalid': row(
@@ -236,17 +256,17 @@ export const PATH_ERRORS = {
   ),
   'decisions.output_invalid': row(
     422,
-    'The rule gave an output that the decision does not declare',
+    'The rule returned an output that the decision does not declare',
     'See `issues`; correct the rule or the declared outputs.',
   ),
   'decisions.ambiguous': row(
     422,
-    'More than one rule fits where one may',
+    'More than one rule matches where only one may',
     'Make the named rules exclusive, or use the hit policy first or priority.',
   ),
   'decisions.no_rule': row(
     422,
-    'No rule fits and there is no default',
+    'No rule matches and there is no default',
     'Add a default, or a rule for this input.',
   ),
   'decisions.test_failed': row(
@@ -262,7 +282,7 @@ export const PATH_ERRORS = {
   'contracts.unknown_version': row(
     422,
     'The contract has no such version',
-    'Leave out dataversion to use the newest, or name one that the detail lists.',
+    'Leave out dataversion for the newest version, or name one that the detail lists.',
   ),
   'contracts.data_invalid': row(
     422,
@@ -273,10 +293,12 @@ export const PATH_ERRORS = {
     404,
     'No such event is in quarantine',
     'List the quarantine; the event may have been released or discarded already.',
+    'The page “Events” lists the quarantine; the event may have been released or discarded already.',
   ),
   'contracts.incompatible': row(
     409,
     'The new version breaks the compatibility that the contract promises',
-    'See `issues`, each with what to do instead; or publish it as a type of its own, or as `suggestedVersion` with `compatibility: NONE`.',
+    'See `issues`, each with what to do instead; or publish it as a new event type, or as `suggestedVersion` with `compatibility: NONE`.',
+    'Each fault comes with what to do instead; or publish it as a type of its own, or as a new version with `compatibility: NONE`.',
   ),
 } as const satisfies Record<string, ErrorRow>;

@@ -9,33 +9,33 @@ export const START_ERRORS = {
   ),
   'start.port_in_use': row(
     409,
-    'Another program uses this address',
+    'Another program is using this address',
     'Stop it, or choose another port with the variable that the detail names; 0 picks a free one.',
   ),
   'start.database': again(
     503,
-    'The database of AIOS_DATABASE_URL cannot be used',
-    'Check its host, port, user, password and name. Without the variable AIOS runs a Postgres of its own.',
+    'The database in AIOS_DATABASE_URL cannot be used',
+    'Check its host, port, user, password and name. Without the variable AIOS starts its embedded Postgres.',
   ),
   'start.schema': row(
     409,
     'The database was made by another version of AIOS',
-    'Start that version or a newer one; to go back to an older one, restore a backup that it made.',
+    'Start that version or a newer one; to return to an older version, restore a backup made with it.',
   ),
   'start.embedded': row(
     500,
-    'The Postgres that comes with AIOS cannot be started',
-    'The detail says why. To use a Postgres of your own (14 or later) instead, set AIOS_DATABASE_URL.',
+    'The embedded Postgres cannot be started',
+    'The detail says why. To use your own Postgres (14 or later) instead, set AIOS_DATABASE_URL.',
   ),
   'start.folder': row(
     500,
     'The data folder cannot be used',
-    'Set AIOS_DATA_DIR to a folder that this user may write, on a disk with about 500 MB free.',
+    'Set AIOS_DATA_DIR to a folder that this user may write to, on a disk with about 500 MB free.',
   ),
   'stop.unfinished': row(
     500,
     'A part of the server could not be stopped cleanly',
-    'The detail says why; most often its database was away. What was acknowledged is in the database, and the next start goes on from there.',
+    'The detail says why; most often the database was not available. Everything that was acknowledged is in the database, and the next start continues from there.',
   ),
   'client.address': row(
     400,
@@ -50,11 +50,11 @@ export const START_ERRORS = {
   'client.file': row(
     400,
     'The file cannot be used',
-    'Check the path: a relative path starts at the folder in which the command runs.',
+    'Check the path: a relative path is resolved against the folder in which the command runs.',
   ),
   'client.not_aios': row(
     502,
     'Something other than AIOS answers at the address',
-    'Name the address of AIOS with --url (AIOS_URL); a proxy before it must pass its answers on.',
+    'Give the address of AIOS with --url (AIOS_URL); a proxy in front of it must pass its answers through.',
   ),
 } as const satisfies Record<string, ErrorRow>;

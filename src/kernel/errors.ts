@@ -23,8 +23,10 @@ export interface Problem {
   status: number;
   code: ErrorCode;
   detail: string;
-  /** What to do now. */
+  /** What to do now, by a program or at a command line. */
   hint: string;
+  /** What a person does in the console, where `hint` does not serve them. */
+  hintInConsole?: string;
   issues?: Issue[];
   [extension: string]: unknown;
 }
@@ -68,7 +70,7 @@ export class AiosError extends Error {
   }
 
   toProblem(): Problem {
-    const { title, status, hint } = ERRORS[this.code];
+    const { title, status, hint, hintInConsole } = ERRORS[this.code];
     return {
       ...this.extensions,
       type: errorType(this.code),
@@ -77,6 +79,7 @@ export class AiosError extends Error {
       code: this.code,
       detail: this.message,
       hint,
+      ...(hintInConsole && { hintInConsole }),
       ...(this.issues.length > 0 ? { issues: [...this.issues] } : {}),
     };
   }

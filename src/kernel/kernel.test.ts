@@ -6,9 +6,23 @@ import { parseDuration } from './duration.ts';
 import { AiosError, describeIssue, toAiosError } from './errors.ts';
 import { compileExpression } from './expressions.ts';
 import { derivedId, firstId, newId, sortedId } from './ids.ts';
+import { blankOf } from './json.ts';
 import { LIMITS, limitsFrom } from './limits.ts';
 import { formatUsd, microUsd } from './money.ts';
 import { compileSchema } from './schema.ts';
+
+describe('an object without values', () => {
+  it('has the members it is asked for, in their order, and is left out of JSON where none is set', () => {
+    const names = ['b', 'a b', '__proto__', '"'];
+    const blank = blankOf(names);
+    expect(Object.keys(blank)).toEqual(names);
+    expect(Object.getPrototypeOf(blank)).toBe(Object.prototype);
+    const copy: { [name: string]: unknown } = { ...blank };
+    copy.b = 1;
+    expect(JSON.stringify(copy)).toBe('{"b":1}');
+    expect(blank.b).toBeUndefined();
+  });
+});
 
 describe('ids', () => {
   it('sort by the time they were made', () => {
@@ -67,10 +81,18 @@ describe('durations', () => {
     ['P1DT2H3M4.5S', 93_784_500],
     ['P2W', 14 * 86_400_000],
     [{ hours: 2, seconds: 1 }, 7_201_000],
+    ['PT2.0005S', 2001],
+    [{ milliseconds: 0.4 }, 0],
+    ['365000d', 365_000 * 86_400_000],
   ])('read %j', (text, ms) => expect(parseDuration(text)).toBe(ms));
 
-  it.each(['', '90', 'P1M', 'P', 'PT', 'soon', '-5s'])('refuse “%s”', (text) => {
-    expect(() => parseDuration(text)).toThrow(expect.objectContaining({ code: 'definition.duration' }));
+  it.each([
+    ...['', '90', 'P1M', 'P', 'PT', 'soon', '-5s', 'P365001D', null, 5, {}, [1]],
+    ...[{ seconds: '5' }, { minute: 5 }, { seconds: -1 }, { hours: Number.NaN }],
+  ])('refuse %j', (value) => {
+    expect(() => parseDuration(value as string)).toThrow(
+      expect.objectContaining({ code: 'definition.duration' }),
+    );
   });
 });
 
@@ -184,10 +206,21 @@ describe('documents', () => {
     ['{"a": 1,\n"b/c": 1e999}', { line: 2, path: '/b~1c', found: 'Infinity' }],
     ['a: !!binary aGk=', { line: 1, path: '/a', found: 'Buffer' }],
     ['a: !!set { x }', { line: 1, path: '/a', found: 'Set' }],
-    ['a: *x', { line: 1, path: '', message: expect.stringMatching(/^Unresolved alias.*: x$/) }],
+    [
+      'a: 1\nb: { c: *x }\nd: &x 1',
+      { line: 2, column: 9, path: '', message: 'the alias *x has no anchor &x before it' },
+    ],
+    [
+      `a: &a [1]\nb:\n${'  - *a\n'.repeat(100)}`,
+      {
+        line: 102,
+        path: '',
+        message: expect.stringMatching(/^&a .* more than 100 \(definitionAliasesMax\)/),
+      },
+    ],
     [
       `a: &a [${'x,'.repeat(50)}]\nb: &b [${'*a,'.repeat(50)}]\nc: [${'*b,'.repeat(50)}]`,
-      { line: 1, path: '', message: expect.stringContaining('alias') },
+      { line: 3, path: '', message: expect.stringMatching(/^&b .*definitionAliasesMax/) },
     ],
   ])('that JSON cannot hold are refused, with the place: %j', (text, issue) => {
     const issues = [expect.objectContaining({ ...issue, file: 'x.yaml' })];
@@ -198,6 +231,8 @@ describe('documents', () => {
 
   it('take an alias for what its anchor stands at', () => {
     expect(readDocument('a: &x { n: [1] }\nb: *x', 'x.yaml').value).toEqual({ a: { n: [1] }, b: { n: [1] } });
+    const many = `a: &a [1]\nb: [${'*a,'.repeat(LIMITS.definitionAliasesMax.value - 1)}]`;
+    expect(readDocument(many, 'x.yaml').value.b).toHaveLength(99);
   });
 
   it('whose schema is none are refused', () => {
@@ -221,9 +256,9 @@ describe('limits', () => {
     ['nothing=5', 'AIOS_LIMITS: “nothing” is not a limit; docs/limits.md lists them'],
     ['eventByteMax=5', 'AIOS_LIMITS: “eventByteMax” is not a limit; did you mean eventBytesMax?'],
     ['constructor=5', 'AIOS_LIMITS: “constructor” is not a limit; docs/limits.md lists them'],
-    ['eventBytesMax', /eventBytesMax takes a positive number, as in eventBytesMax=\d+; “” is none/],
-    ['eventBytesMax=-1', /“-1” is none/],
-    ['eventBytesMax=many', /“many” is none/],
+    ['eventBytesMax', /eventBytesMax takes a positive number, as in eventBytesMax=\d+; “” is not/],
+    ['eventBytesMax=-1', /“-1” is not/],
+    ['eventBytesMax=many', /“many” is not/],
   ])('refuse “%s”', (text, message) => {
     const told = typeof message === 'string' ? message : expect.stringMatching(message);
     expect(() => limitsFrom(text)).toThrow(expect.objectContaining({ code: 'start.setting', message: told }));

@@ -4,22 +4,22 @@ import { limit } from './limit-row.ts';
 export const DOOR_LIMITS = {
   bodyIntakeBytesMax: limit(
     256 * 1024 * 1024,
-    'bytes of bodies and gRPC messages over 64 KiB that are read or wait for their answer in one process; callers are asked to come again past it',
+    'total bytes of request bodies and gRPC messages over 64 KiB that one process may hold while it reads or answers them; past it callers get 429 with Retry-After',
   ),
   doorConnectionsMax: limit(
     4_000,
-    'connections of each door of a process; each may hold 64 KiB of a body before its key is looked at',
+    'connections of each HTTP and gRPC listener of a process; each may hold 64 KiB of a body before its key is checked',
   ),
   requestIdCharsMax: limit(
     128,
-    'characters of an `x-request-id` that is taken from its caller; a request with a longer one gets an id of ours',
+    'characters of an `x-request-id` header; a request with a longer one gets a generated id',
   ),
   grpcCallsMax: limit(
     256,
-    'calls under way on one connection of the gRPC door; clients keep more back, as HTTP/2 tells them to',
+    'concurrent calls on one gRPC connection; clients hold further calls back, as HTTP/2 requires',
   ),
   inferenceStreamsMax: limit(
     200,
-    'streams of inferences by gRPC open in one process; each holds up to 64 requests with their answers',
+    'gRPC inference streams open in one process; each holds up to 64 requests with their answers',
   ),
 };

@@ -5,7 +5,7 @@ export const FEATURE_LIMITS = {
   featureEntitiesCachedMax: limit(50_000, 'entities whose feature state is kept in memory'),
   featureContributionsCachedMax: limit(
     1_000_000,
-    'contributions and tiles of those entities, at about 150 bytes each; as many are kept by one historical query',
+    'contributions and tiles of those entities, at about 150 bytes each; one historical query keeps as many',
   ),
   featureRowsCachedMax: limit(
     100_000,
@@ -13,91 +13,82 @@ export const FEATURE_LIMITS = {
   ),
   featureViewVersionsMax: limit(
     4,
-    'versions of one feature view that are kept beside each other, the newest and those that services, computed views or datasets are held to: the state of each is kept, and kept up to date, apart',
+    'versions of one feature view kept in parallel: the newest, and those that services, computed views or datasets are pinned to; each has its own state, which is kept up to date',
   ),
   featureMaterializeRowsMax: limit(
     2_000,
-    'entities of a page of a materialization: one transaction, of which a process that dies loses the last',
+    'entities in one page of a materialization: one transaction, and the most work that is lost when a process dies',
   ),
   featureMaterializeOverlapMs: limit(
     300_000,
-    'how far before the last one an incremental materialization begins: a row may be committed so long after its time',
+    'how far before the end of the last one an incremental materialization starts, for rows that were committed this long after their time',
   ),
-  featureMaterializePollMs: limit(1_000, 'how often a process looks for a materialization to go on with'),
-  featureProfileRowsMax: limit(
-    10_000,
-    'entities of a view that its profile is made of, in the order of their keys',
-  ),
+  featureMaterializePollMs: limit(1_000, 'how often a process looks for a materialization to continue'),
+  featureProfileRowsMax: limit(10_000, 'entities of a view that its profile is computed from, in key order'),
   featureFunctionMs: limit(
     250,
-    'how much time of a processor the functions of an on-demand view in TypeScript may take for one row',
+    'CPU time that the functions of a TypeScript on-demand view may use for one row',
   ),
   featureFunctionBytesMax: limit(32 * 1024 * 1024, 'memory of the functions of one such view'),
   featureFunctionThreadsMax: limit(
     8,
-    'such views whose functions a process holds ready, each in a thread of about 12 MB; another one begins in 60 ms',
+    'such views whose functions a process keeps loaded, each in a thread of about 12 MB; loading another takes 60 ms',
   ),
-  featureFreshnessMs: limit(1_000, 'how often a process writes down how new its feature views are'),
+  featureFreshnessMs: limit(1_000, 'how often a process records the freshness of its feature views'),
   featureOnlineStaleMs: limit(
     250,
-    'how old a row in memory may be when another process has written a newer one: past it the next reader looks first',
+    'how old a cached row may be when another process has written a newer one; past it the next read checks first',
   ),
   featureRetentionMs: limit(
     315_576_000_000,
-    'how long before now vectors of the past may be asked of a view that states no “retention” (10 years): state that is older than these need is dropped',
+    'how far back historical vectors are available from a view without “retention” (10 years); state older than they need is dropped',
   ),
   featureExpireRowsMax: limit(
     5_000,
-    'rows of state that a transaction goes through to drop those that are too old',
+    'rows of state that one transaction checks to drop those that are too old',
   ),
-  featureExpirePollMs: limit(10_000, 'how often a process looks whether state of features is too old'),
+  featureExpirePollMs: limit(10_000, 'how often a process looks for feature state that is too old'),
   featureRedisTtlMs: limit(
     3_600_000,
-    'how long Redis keeps the newest row of an entity that nobody asks for or writes',
+    'how long Redis keeps the newest row of an entity that is neither read nor written',
   ),
   featureRedisMarkMs: limit(
     60_000,
-    'how long a row counts as being written in Redis when the process that writes it dies: until then it is read from Postgres',
+    'how long a row stays marked as being written in Redis if the writing process dies; until then it is read from Postgres',
   ),
   featureRedisTimeoutMs: limit(
     250,
-    'how long an answer of Redis is waited for, and a connection to it: then Postgres is asked',
+    'how long to wait for a connection to Redis or an answer from it before Postgres is asked',
   ),
-  featureRedisRetryMs: limit(1_000, 'how long Redis is not asked again after it did not answer'),
+  featureRedisRetryMs: limit(1_000, 'how long Redis is left alone after it did not answer'),
   offlineMemoryBytesMax: limit(
     512 * 1024 * 1024,
-    'memory of one job over files (a historical join, a dataset) before it puts rows on disk; the process holds about 250 MiB more',
+    'memory of one job over files (a historical join, a dataset) before it spills rows to disk; the process uses about 250 MiB more',
   ),
   offlineJobsMax: limit(2, 'such jobs at once in one process; others wait'),
   passLeaseMs: limit(
     15_000,
-    'how long a historical join of files, or a dataset that is made, stays with a process that died; renewed every third of it, or with its progress',
+    'how long a historical join of files, or a dataset build, stays with a process that died; renewed every third of it, or with its progress',
   ),
-  passProgressMs: limit(
-    1_000,
-    'how often the rows of such work are written down for those who look at it: one update of one row',
-  ),
+  passProgressMs: limit(1_000, 'how often the progress of such work is recorded: one update of one row'),
   passAttemptsMax: limit(
     3,
-    'processes that may die over one historical join of files, or one dataset that is made, before it is given up',
+    'processes that may die while they work on one historical join of files, or one dataset build, before it is abandoned',
   ),
-  offlineThreadsMax: limit(2, 'threads of one such job: it runs beside what people wait for'),
-  offlineSpillBytesMax: limit(16 * 1024 * 1024 * 1024, 'bytes that one such job puts on disk'),
+  offlineThreadsMax: limit(2, 'threads of one such job: it runs beside requests that people wait for'),
+  offlineSpillBytesMax: limit(16 * 1024 * 1024 * 1024, 'bytes that one such job may spill to disk'),
   datasetRowsMax: limit(20_000_000, 'rows of one version of a dataset'),
   datasetBytesMax: limit(
     4 * 1024 * 1024 * 1024,
-    'bytes of the Parquet file of one version of a dataset, and of a file of entity rows that is sent for one',
+    'bytes of the Parquet file of one version of a dataset, and of an uploaded file of entity rows',
   ),
   datasetJobsMax: limit(
     2,
-    'versions of datasets that one process makes at a time, and as many that it compares or converts',
+    'versions of datasets that one process builds at a time; it may compare or convert as many',
   ),
-  datasetBuildsMax: limit(
-    1_000,
-    'versions of datasets that are being made, or wait for it, in all processes',
-  ),
+  datasetBuildsMax: limit(1_000, 'dataset builds that run or wait, over all processes'),
   datasetRetentionPassMs: limit(
     3_600_000,
-    'how often versions of datasets are looked for that their retention has passed',
+    'how often to look for versions of datasets that are past their retention',
   ),
 } as const satisfies Record<string, LimitRow>;

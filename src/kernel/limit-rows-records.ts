@@ -6,11 +6,11 @@ const DAYS_90 = 7_776_000_000;
 export const RECORD_LIMITS = {
   webhookDeliveryRetentionMs: limit(
     2_592_000_000,
-    'how long a delivery of a webhook is listed after it was last tried (30 days); one that is still tried stays',
+    'how long a webhook delivery is listed after its last attempt (30 days); deliveries that are still retried stay',
   ),
   deadLetterRetentionMs: limit(
     DAYS_90,
-    'how long a dead letter is listed after it was replayed or dismissed (90 days); an open one stays',
+    'how long a dead letter is listed after it was replayed or dismissed (90 days); open ones stay',
   ),
   passRetentionMs: limit(
     DAYS_90,
@@ -18,21 +18,21 @@ export const RECORD_LIMITS = {
   ),
   lineageRefusedRetentionMs: limit(
     2_592_000_000,
-    'how long an OpenLineage event is kept that its sink will never take (30 days)',
+    'how long an OpenLineage event is kept that its sink refuses for good (30 days)',
   ),
   lineageToldMs: limit(
     2_592_000_000,
-    'for how long after its end work beside its caller may be told to OpenLineage sinks (30 days), and a day more is known what was told',
+    'how long after its end background work may still be reported to OpenLineage sinks (30 days); what was reported is remembered for a day longer',
   ),
   budgetUsageRetentionMs: limit(
     DAYS_90,
-    'how long after its begin a period of a budget is kept (90 days): the longest is a month, and only that of now counts',
+    'how long after its start a budget period is kept (90 days): the longest period is a month, and only the current one counts',
   ),
   rolloutOutcomeRetentionMs: limit(
     DAYS_90,
-    'how long after the end of an A/B test the outcome of each key is kept (90 days); the sums of its arms stay',
+    'how long after the end of an A/B test the outcome of each key is kept (90 days); the totals of its arms stay',
   ),
-  trainingLogRetentionMs: limit(DAYS_90, 'how long what a training wrote is kept (90 days)'),
-  recordPassMs: limit(3_600_000, 'how often such records are looked for that have been kept for too long'),
+  trainingLogRetentionMs: limit(DAYS_90, 'how long the output of a training is kept (90 days)'),
+  recordPassMs: limit(3_600_000, 'how often to look for such records that have expired'),
   recordPruneMax: limit(1_000, 'records that one transaction deletes'),
 };

@@ -7,39 +7,39 @@ export const TRAINING_LIMITS = {
   trackingTagCharsMax: { value: 8_000, why: 'the value of a tag of a training run' },
   trackingPageCountMax: {
     value: 50_000,
-    why: 'what one page of a search of training runs, experiments or models may hold',
+    why: 'results in one page of a search of training runs, experiments or models',
   },
   trackingFilterCountMax: {
     value: 100,
-    why: 'comparisons of a search of training runs, experiments or models, and as many names that it is ordered by: Postgres took 67 s to plan 20,000',
+    why: 'comparisons in a search of training runs, experiments or models, and as many sort keys: Postgres took 67 s to plan 20,000',
   },
   trackingHistoryCountMax: { value: 25_000, why: 'values of a metric in one page of its history' },
   trackingListCountMax: { value: 10_000, why: 'files in one answer that lists a folder of artifacts' },
   trackingArtifactBytesMax: {
     value: 4 * 1024 * 1024 * 1024,
-    why: 'one file of a training run or a logged model; of one to be served, modelBytesMax',
+    why: 'size of one file of a training run or a logged model; for a model to be served modelBytesMax applies',
   },
   trackingPartBytesMax: {
     value: 64 * 1024 * 1024,
-    why: 'one part of a file that MLflow’s client sends in parts',
+    why: 'size of one part of a multipart upload by MLflow’s client',
   },
-  trackingPartsMax: { value: 10_000, why: 'parts of such a file' },
+  trackingPartsMax: { value: 10_000, why: 'parts of such an upload' },
   trackingDeletedMs: {
     value: 30 * 86_400_000,
-    why: 'how long the files of a deleted training run or logged model can be had back with it',
+    why: 'how long a deleted training run or logged model can be restored with its files',
   },
-  trackingCollectMs: { value: 3_600_000, why: 'how often files are looked for that nothing names any more' },
+  trackingCollectMs: { value: 3_600_000, why: 'how often to look for files that nothing refers to any more' },
   trackingCollectCountMax: {
     value: 200,
-    why: 'runs, models, uploads and files that one such look takes away, in a transaction each',
+    why: 'runs, models, uploads and files that one such pass removes, each in its own transaction',
   },
-  trainingMs: { value: 21_600_000, why: 'how long one training may run; a trainer may name less' },
+  trainingMs: { value: 21_600_000, why: 'how long one training may run; a trainer may set less' },
   trainingLogBytesMax: {
     value: 4 * 1024 * 1024,
-    why: 'what is kept of what one training writes: the begin, and 64 KiB of the end',
+    why: 'bytes kept of the output of one training: the beginning, and the last 64 KiB',
   },
   trainingsActiveMax: {
     value: 2,
-    why: 'trainings that one process runs at a time; others wait for their turn',
+    why: 'trainings that one process runs at a time; others wait',
   },
 } as const;

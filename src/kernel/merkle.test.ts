@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
   EMPTY_ROOT,
@@ -121,5 +121,38 @@ describe('a signed checkpoint', () => {
     ['under another name', note, verifierKey('aios.test/other', publicKey)],
     ['when its size was changed', note.replace('\n7\n', '\n8\n'), verifierKey(origin, publicKey)],
     ['without a signature', note.slice(0, note.indexOf('\n\n')), verifierKey(origin, publicKey)],
+    ['with something behind its signatures', `${note}and more\n`, verifierKey(origin, publicKey)],
+    ['with a line that is cut off', note.trimEnd(), verifierKey(origin, publicKey)],
   ])('is not opened %s', (_, text, key) => expect(() => openCheckpoint(text, key)).toThrow());
+
+  /** Any text, signed by the key of the log under its name. */
+  const signed = (text: string) => {
+    const id = Buffer.from(verifierKey(origin, publicKey).split('+')[1]!, 'hex');
+    const signature = Buffer.concat([id, sign(null, Buffer.from(text), privateKey)]);
+    return `${text}\n\u2014 ${origin} ${signature.toString('base64')}\n`;
+  };
+  const root = EMPTY_ROOT.toString('base64');
+
+  it.each([
+    ['of another log that has the same key', `aios.test/other\n7\n${root}\n`, /is of the log/],
+    ['of a size that no number holds', `${origin}\n9007199254740993\n${root}\n`, /not a tree size/],
+    ['of a root that is cut', `${origin}\n7\n${root.slice(0, 20)}\n`, /not a root/],
+  ])('is not opened %s', (_, text, said) =>
+    expect(() => openCheckpoint(signed(text), verifierKey(origin, publicKey))).toThrow(said),
+  );
+
+  it('is opened with extensions, and beside the signature of a witness', () => {
+    const text = `${origin}\n7\n${root}\nextension\n`;
+    const witnessed = `${signed(text)}\u2014 witness.test/w AAAAAAAA\n`;
+    expect(openCheckpoint(witnessed, verifierKey(origin, publicKey)).size).toBe(7);
+  });
+
+  it('takes no key of another type, or with the id of another', () => {
+    const [name, id, ...rest] = verifierKey(origin, publicKey).split('+');
+    const encoded = rest.join('+');
+    const other = Buffer.from(encoded, 'base64').with(0, 4);
+    const witness = `${name}+${id}+${Buffer.from(other).toString('base64')}`;
+    expect(() => openCheckpoint(note, witness)).toThrow('not of the type Ed25519');
+    expect(() => openCheckpoint(note, `${name}+00000000+${encoded}`)).toThrow('is not the one that');
+  });
 });

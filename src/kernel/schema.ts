@@ -1,8 +1,8 @@
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import { closestName } from './closest-name.ts';
 import { AiosError, type Issue } from './errors.ts';
-import { addFormats } from './formats.ts';
 import type { Json, JsonObject } from './json.ts';
+import { schemaCompiler } from './schema-compiler.ts';
 
 /** A compiled JSON Schema (draft 2020-12): the faults of a value, none when it fits. */
 export type Validator = (value: unknown) => Issue[];
@@ -18,10 +18,10 @@ export const DEFINITION_NAME = {
 /** How many faults of one value are told. */
 export const MAX_ISSUES = 20; // a body of 10,000 wrong rows must not answer with 10,000 issues
 
-function createAjv(validateSchema: boolean): Ajv2020 {
+function createAjv(schema: JsonObject | boolean, validateSchema: boolean): Ajv2020 {
   const options = { allErrors: true, verbose: true, allowUnionTypes: true, validateSchema };
   // strict would refuse annotations that data contracts carry (classification, unit).
-  return addFormats(new Ajv2020({ ...options, strict: false }));
+  return schemaCompiler(schema, { ...options, strict: false });
 }
 
 /** Compiling the schema of schemas takes 15 ms: one compiler holds every schema to it, once. */
@@ -48,9 +48,9 @@ export function compileSchema(schema: JsonObject | boolean): Validator {
 function compile(schema: JsonObject | boolean): Validator {
   let validate: ValidateFunction;
   try {
-    meta ??= createAjv(true);
+    meta ??= createAjv(true, true);
     meta.validateSchema(schema, true);
-    validate = createAjv(false).compile(schema);
+    validate = createAjv(schema, false).compile(schema);
   } catch (error) {
     throw new AiosError('definition.invalid', {
       detail: `Not a JSON Schema (draft 2020-12): ${error instanceof Error ? error.message : String(error)}`,

@@ -3,7 +3,7 @@ import { AiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Queryable } from '../store/database.ts';
-import { type Lane, type Write, write } from '../store/group-commit.ts';
+import { type Lane, type Write, write } from '../store/lane.ts';
 import { columns } from '../store/rows.ts';
 import { type FoundKeys, NOBODY, type SubjectKeys } from './subject-keys.ts';
 

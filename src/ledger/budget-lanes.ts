@@ -1,5 +1,5 @@
 import type { MicroUsd } from '../kernel/money.ts';
-import { plannedLane } from '../store/group-commit.ts';
+import { plannedLane } from '../store/lane.ts';
 import type { Migration } from '../store/migrations.ts';
 import { columns } from '../store/rows.ts';
 

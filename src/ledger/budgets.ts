@@ -3,7 +3,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { MicroUsd } from '../kernel/money.ts';
 import type { Database } from '../store/database.ts';
-import { type Write, write } from '../store/group-commit.ts';
+import { type Write, write } from '../store/lane.ts';
 import { timestamp } from '../store/rows.ts';
 import { type Budget, budgetLane, SELECT_BUDGETS, settlementLane } from './budget-lanes.ts';
 import { type Hold, periodOf, Reservations } from './budget-reservations.ts';

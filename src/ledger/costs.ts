@@ -1,7 +1,7 @@
 import type { Json } from '../kernel/json.ts';
 import type { MicroUsd } from '../kernel/money.ts';
 import type { Database } from '../store/database.ts';
-import { plannedLane, type Write, write } from '../store/group-commit.ts';
+import { plannedLane, type Write, write } from '../store/lane.ts';
 import { columns, timestamp } from '../store/rows.ts';
 import { type FocusPeriod, focusCsv } from './focus.ts';
 
@@ -43,7 +43,7 @@ const costLane = plannedLane<CostRecord>({
           item.quantity,
           item.unit,
           item.amountMicroUsd,
-          timestamp(item.at),
+          item.at,
           item.tags === undefined ? null : JSON.stringify(item.tags),
         ]),
       },

@@ -2,8 +2,8 @@ import { digestOf } from '../kernel/canonical.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Database } from '../store/database.ts';
-import { type Lane, type Plan, plannedLane, type Write, write } from '../store/group-commit.ts';
-import { columns, timestamp } from '../store/rows.ts';
+import { type Lane, type Plan, plannedLane, type Write, write } from '../store/lane.ts';
+import { columns } from '../store/rows.ts';
 
 /** A version of something that a run was made with. */
 export interface LineagePin {
@@ -97,7 +97,7 @@ export class Lineage {
         item.digest,
         item.event?.source ?? null,
         item.event?.id ?? null,
-        timestamp(item.at),
+        item.at,
       ]),
     };
     if (fresh.size === 0) return [runs];

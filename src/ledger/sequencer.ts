@@ -13,7 +13,7 @@ interface Dependencies {
   /** The name of the log; part of what is signed. */
   origin: string;
   privateKey: KeyObject;
-  limits: Pick<Limits, 'auditBatchMax' | 'auditPauseMs' | 'auditPollMs'>;
+  limits: Pick<Limits, 'auditBatchMax' | 'auditPauseMs' | 'auditPollMs' | 'auditDrainMs'>;
   changes?: Changes;
   onError?: (error: unknown) => void;
 }
@@ -24,7 +24,6 @@ interface TreeRow {
   seq: number;
 }
 
-const DRAIN_MS = 5_000;
 // Any number, the same in every process: whoever holds it puts entries in order.
 const LOCK = 7_700_080;
 
@@ -64,12 +63,12 @@ export class Sequencer {
   }
 
   /**
-   * Puts everything in order that was committed before the call, whoever does it: this loop or another process may be at it. Gives up after 5 s, for
+   * Puts everything in order that was committed before the call, whoever does it: this loop or another process may be at it. Gives up after `auditDrainMs`, for
    * an entry has to wait for every older transaction, and one of those may stay open for long; what is left is put in order later.
    */
   async drain(): Promise<void> {
     const { db, limits } = this.#dependencies;
-    const untilMs = performance.now() + DRAIN_MS;
+    const untilMs = performance.now() + limits.auditDrainMs;
     const [last] = await db.query<{ xid: string; seq: number }>(
       'select e.xid::text as xid, e.seq from audit_entries e order by e.xid desc, e.seq desc limit 1',
     );

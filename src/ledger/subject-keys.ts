@@ -10,7 +10,7 @@ import {
 import { LRUCache } from 'lru-cache';
 import { AiosError } from '../kernel/errors.ts';
 import type { Queryable } from '../store/database.ts';
-import { type Lane, type Write, write } from '../store/group-commit.ts';
+import { type Lane, type Write, write } from '../store/lane.ts';
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12; // NIST SP 800-38D, 8.2.2: random nonces of 96 bits; one key writes far fewer than 2^32 payloads

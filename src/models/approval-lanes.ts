@@ -1,4 +1,4 @@
-import { type Lane, plannedLane } from '../store/group-commit.ts';
+import { type Lane, plannedLane } from '../store/lane.ts';
 import type { Migration } from '../store/migrations.ts';
 import { timestamp } from '../store/rows.ts';
 

@@ -1,5 +1,5 @@
 import { AiosError } from '../kernel/errors.ts';
-import type { Write } from '../store/group-commit.ts';
+import type { Write } from '../store/lane.ts';
 
 /** A version of a dataset that a model was trained on; its digest is that of the file. */
 export interface ModelDataset {

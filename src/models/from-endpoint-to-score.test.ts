@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createRuntimes, RUNTIME_KINDS } from '../app/stations/runtimes.ts';
 import { Outgoing } from '../connectors/outgoing.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { LOGISTIC, serveModels } from '../serving/runtimes/remote-under-test.ts';
 import { createServing, type Serving } from '../serving/traffic/serving.ts';
-import { createRuntimes, RUNTIME_KINDS } from '../stations-runtimes.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { modelMigrations } from './lanes.ts';

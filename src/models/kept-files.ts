@@ -1,6 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import { type Lane, Refused } from '../store/group-commit.ts';
+import { type Lane, Refused } from '../store/lane.ts';
 
 /** The runtime of versions that nothing here can run: what was registered are files, named with the reason. */
 export const FILES_RUNTIME = 'files';

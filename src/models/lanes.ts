@@ -1,7 +1,7 @@
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { tells } from '../store/changes.ts';
-import { type Lane, Refused } from '../store/group-commit.ts';
+import { type Lane, Refused } from '../store/lane.ts';
 import type { Migration } from '../store/migrations.ts';
 import { timestamp } from '../store/rows.ts';
 import { approvalMigration } from './approval-lanes.ts';

@@ -3,7 +3,7 @@ import { locateIssue, type SourceDocument, validateDocument } from '../kernel/do
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
-import type { DefinitionKind, ProjectFile } from '../store/project.ts';
+import type { DefinitionKind, ProjectFile } from '../store/definition-kind.ts';
 import { DATASETS_SCHEMA, type NamedDataset } from './datasets.ts';
 import { HOSTING_SCHEMA, type HostingOptions } from './hosting-options.ts';
 import { PROMOTION_SCHEMA, type PromotionPolicy, policyIssues } from './promotion-policy.ts';

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../kernel/clock.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
-import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Definitions } from '../store/definitions.ts';
-import { type Committer, type Write, write } from '../store/group-commit.ts';
+import type { Committer } from '../store/group-commit.ts';
+import { type Write, write } from '../store/lane.ts';
 import {
   type Actor,
   type Candidate,
@@ -21,10 +21,10 @@ import { unservable } from './kept-files.ts';
 import { aliasLane, versionLane } from './lanes.ts';
 import type { ModelChange } from './model-change.ts';
 import { type ModelDefinition, SERVING_DEFAULTS } from './model-kind.ts';
+import type { ModelVersion } from './model-version.ts';
 import { type ResolvedModel, type TriedVersion, versionNamed } from './resolved-model.ts';
 import type { RuntimeKinds } from './runtime-kind.ts';
 import { type AliasRow, ServedAliases } from './served-aliases.ts';
-import type { Signature } from './signature.ts';
 import { signatureMisfits } from './signature-misfits.ts';
 import { VERSION_COLUMNS, type VersionRow, versionFromRow } from './version-row.ts';
 
@@ -44,27 +44,6 @@ export interface Promotion {
   rollback?: { reason: string | null };
   /** Committed with it. */
   writes?: readonly Write[];
-}
-
-export interface ModelVersion {
-  readonly name: string;
-  readonly version: number;
-  readonly runtime: string;
-  /** Of the file, or of the endpoint's canonical JSON. */
-  readonly digest: string;
-  readonly endpoint?: JsonObject;
-  readonly sizeBytes: number;
-  readonly signature: Signature;
-  readonly card: JsonObject;
-  readonly metadata: JsonObject;
-  /** What it was trained on. */
-  readonly datasets: readonly ModelDataset[];
-  /** `ready` passed its warm-up in a real replica; `files` is kept and cannot be served: `endpoint.reason` says why. */
-  readonly status: 'ready' | 'files';
-  readonly createdAt: number;
-  readonly createdBy: string;
-  /** The person who asked for it, where `createdBy` is what did it for them. */
-  readonly startedBy: string | null;
 }
 
 export interface Model {
@@ -252,7 +231,7 @@ export class Models {
     const issues = this.misfits(name, alias, version);
     if (issues.length === 0) return;
     throw new AiosError('models.signature_changed', {
-      detail: `${alias} of ${name} means version ${this.get(name).aliases[alias]}, whose calls version ${version} does not take.`,
+      detail: `${alias} of ${name} points at version ${this.get(name).aliases[alias]}, whose calls version ${version} does not accept.`,
       issues,
     });
   }

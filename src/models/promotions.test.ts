@@ -166,7 +166,7 @@ describe('the promotion of a version', () => {
     };
     const refusal = {
       code: 'models.signature_changed',
-      message: expect.stringContaining('means version 1, whose calls version 3 does not take'),
+      message: expect.stringContaining('points at version 1, whose calls version 3 does not accept'),
       issues: [
         { path: '/inputs/z', message: 'callers do not send it' },
         { path: '/inputs/x', message: 'callers send it, and it is not taken' },

@@ -2,7 +2,8 @@ import type { Clock } from '../kernel/clock.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Definitions } from '../store/definitions.ts';
-import { type Committer, type Write, write } from '../store/group-commit.ts';
+import type { Committer } from '../store/group-commit.ts';
+import { type Write, write } from '../store/lane.ts';
 import { approvalLane, waitingLane, withdrawalLane } from './approval-lanes.ts';
 import type { Actor } from './candidate.ts';
 import type { ModelDefinition } from './model-kind.ts';
@@ -201,7 +202,7 @@ export class Promotions {
     );
     if (!row?.before)
       throw new AiosError('models.nothing_to_roll_back', {
-        detail: `Nothing is known that ${alias} of ${model} meant before version ${version}.`,
+        detail: `${alias} of ${model} has pointed at no other version before version ${version}.`,
       });
     const writes = this.withdraw(model, alias, version);
     await models.promote({

@@ -1,5 +1,5 @@
 import type { Queryable } from '../store/database.ts';
-import { type Write, write } from '../store/group-commit.ts';
+import { type Write, write } from '../store/lane.ts';
 import { addCounts, type BothCounts, emptyCounts, SIDES, type Side } from './rollout-figures.ts';
 import { countsLane } from './rollout-lanes.ts';
 import type { ArmSums } from './sequential-test.ts';

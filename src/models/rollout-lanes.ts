@@ -1,6 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import { tells } from '../store/changes.ts';
-import { type Lane, plannedLane, Refused } from '../store/group-commit.ts';
+import { type Lane, plannedLane, Refused } from '../store/lane.ts';
 import type { Migration } from '../store/migrations.ts';
 import { columns, timestamp } from '../store/rows.ts';
 import type { Rollout } from './rollout.ts';

@@ -1,7 +1,7 @@
 import { ManualClock } from '../kernel/clock.ts';
 import { limitsFrom } from '../kernel/limits.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
-import { type Lane, type Write, write } from '../store/group-commit.ts';
+import { type Lane, type Write, write } from '../store/lane.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { modelMigrations } from './lanes.ts';
 import { createModels } from './models.ts';

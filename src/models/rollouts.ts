@@ -5,7 +5,8 @@ import type { Clock } from '../kernel/clock.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Queryable } from '../store/database.ts';
-import { type Committer, type Write, write } from '../store/group-commit.ts';
+import type { Committer } from '../store/group-commit.ts';
+import { type Write, write } from '../store/lane.ts';
 import type { Actor } from './candidate.ts';
 import { retryConflicts } from './conflicts.ts';
 import type { Models } from './models.ts';
@@ -144,7 +145,7 @@ export class Rollouts {
           detail:
             champion === undefined
               ? `${model} has no alias “${alias}”: promote a version to it first.`
-              : `${alias} of ${model} means version ${challenger} already.`,
+              : `${alias} of ${model} already points at version ${challenger}.`,
         });
       if (!force) models.refuseMisfits(model, alias, challenger);
       const isForced = models.misfits(model, alias, challenger).length > 0;
@@ -185,7 +186,10 @@ export class Rollouts {
       if (plan.kind !== 'canary') throw refuse('Only a canary has steps.');
       const step = to.step ?? rollout.step;
       const percent = to.percent ?? plan.steps[step]?.percent;
-      if (percent === undefined) throw refuse(`The rollout has ${plan.steps.length} steps, from 0.`);
+      if (percent === undefined)
+        throw refuse(
+          `There is no step ${step}: the last one is ${plan.steps.length - 1}, and the first is 0.`,
+        );
       if (step === rollout.step && percent === rollout.percent && rollout.status === 'running')
         return rollout;
       const { total } = await this.#counts(rollout, now);

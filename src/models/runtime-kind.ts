@@ -1,7 +1,7 @@
 import type { Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
-import type { DefinitionKind } from '../store/project.ts';
+import type { DefinitionKind } from '../store/definition-kind.ts';
 
 export const DEFAULT_RUNTIME = 'onnx';
 

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../kernel/json.ts';
 import type { ModelDataset } from './datasets.ts';
 import { FILES_RUNTIME } from './kept-files.ts';
-import type { ModelVersion } from './models.ts';
+import type { ModelVersion } from './model-version.ts';
 import type { Signature } from './signature.ts';
 
 /** What of `model_versions` the registry keeps in memory. */

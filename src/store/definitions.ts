@@ -4,7 +4,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { tells } from './changes.ts';
 import type { Database, Queryable } from './database.ts';
-import { type Lane, Refused, type Write, write } from './group-commit.ts';
+import { type Lane, Refused, type Write, write } from './lane.ts';
 import type { Migration } from './migrations.ts';
 import { columns } from './rows.ts';
 

@@ -1,4 +1,4 @@
-import type { Lane, Plan, Write } from './group-commit.ts';
+import type { Lane, Plan, Write } from './lane.ts';
 import { type Prepared, prepared } from './prepared.ts';
 
 /** The writes of one caller: all or none. */

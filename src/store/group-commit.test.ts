@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AiosError } from '../kernel/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { openDatabase } from './database.ts';
-import { type Lane, plannedLane, Refused, write } from './group-commit.ts';
+import { type Lane, plannedLane, Refused, write } from './lane.ts';
 import { columns } from './rows.ts';
 
 const migrations = [
@@ -115,12 +115,22 @@ describe('group commit', () => {
   });
 
   it('refuses more than the queue may hold, with the limit named', async () => {
-    const small = await createTestDatabase(migrations, 'commitQueueMax=1');
-    const two = [write(notes, { id: 'q-1', body: 'x' }), write(notes, { id: 'q-2', body: 'x' })];
-    await expect(small.commit.commit(two)).rejects.toMatchObject({
+    const small = await createTestDatabase(migrations, 'commitQueueMax=2');
+    const note = (id: string) => write(notes, { id, body: 'x' });
+    const first = small.commit.commit([note('q-1')]);
+    await expect(small.commit.commit([note('q-2'), note('q-3')])).rejects.toMatchObject({
       code: 'request.overloaded',
-      extensions: { limitName: 'commitQueueMax' },
+      extensions: { limitName: 'commitQueueMax', limit: 2 },
     });
+    await small.commit.commit([note('q-4')]);
+    await first;
+    await small.close();
+  });
+
+  it('takes one that is larger than the queue when nothing waits', async () => {
+    const small = await createTestDatabase(migrations, 'commitQueueMax=1');
+    const both = ['q-5', 'q-6'].map((id) => write(notes, { id, body: 'x' }));
+    await expect(small.commit.commit(both)).resolves.toHaveLength(2);
     await small.close();
   });
 

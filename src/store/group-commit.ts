@@ -6,75 +6,10 @@ import {
   type Database,
   type DedicatedConnection,
   type Queryable,
-  type Statement,
   unavailable,
 } from './database.ts';
 import { type Flush, flushOf, type LaneRows, type Planned, type Unit } from './flush.ts';
-
-/**
- * One kind of row that can be written as part of a commit. A lane turns many items into one statement.
- *
- * A lane must be idempotent: when the answer to a commit is lost, the same items are written again, and that must be a
- * success. A `gate` runs before all others, in the order of the lanes, and may refuse single items; the whole commit that an
- * item belongs to then falls out and its neighbours go on.
- */
-export interface Lane<Item, Result = void> {
-  readonly name: string;
-  readonly gate?: boolean;
-  /** Lower first: fixed, so that two writers take their locks in the same order. */
-  readonly order: number;
-  /** Writes all items; answers one result per item, in their order, or nothing when there is none to tell. */
-  write(tx: Queryable, items: readonly Item[]): Promise<readonly (Result | Refused)[] | undefined>;
-  /**
-   * What `write` would send, when none of it needs the answer to something before: a flush of such lanes only is one round trip, `commit` included.
-   * Undefined when something must be asked first. A gate's statements must write all items or fail. After a failure nothing is written, and `write`
-   * is asked: it tells what was refused.
-   */
-  plan?(items: readonly Item[]): Plan<Result> | undefined;
-  /** Told after the commit, before the callers are: what this process just made durable. */
-  committed?(items: readonly Item[], results: readonly Result[]): void;
-}
-
-/** Statements, and what their rows mean. */
-export interface Plan<Result = void> {
-  readonly statements: readonly Statement[];
-  /** One result per item, in their order. */
-  results?(rows: readonly (readonly object[])[]): readonly Result[];
-}
-
-/** What a gate answers for an item that must not be written: the error its caller gets. */
-export class Refused {
-  readonly error: Error;
-  constructor(error: Error) {
-    this.error = error;
-  }
-}
-
-/** A row to be written, and how. Modules hand each other writes, so that a change and its record share a transaction. */
-export interface Write<Result = unknown> {
-  // biome-ignore lint/suspicious/noExplicitAny: a list of writes holds items of many types; `write()` ties each to its lane
-  readonly lane: Lane<any, Result>;
-  readonly item: unknown;
-}
-
-/** @example write(auditLane, entry) */
-export function write<Item, Result>(lane: Lane<Item, Result>, item: Item): Write<Result> {
-  return { lane, item };
-}
-
-/** A lane that can always be planned. */
-export function plannedLane<Item, Result = void>(
-  lane: Omit<Lane<Item, Result>, 'write' | 'plan'> & { plan(items: readonly Item[]): Plan<Result> },
-): Lane<Item, Result> {
-  return {
-    ...lane,
-    async write(tx, items) {
-      const { statements, results } = lane.plan(items);
-      const rows = await Promise.all(statements.map(({ text, values }) => tx.query(text, values)));
-      return results?.(rows);
-    },
-  };
-}
+import { Refused, type Write } from './lane.ts';
 
 export interface Committer {
   /**
@@ -127,10 +62,11 @@ export class GroupCommit implements Committer {
     if (writes.length === 0) return Promise.resolve([]);
     if (this.#closed)
       return Promise.reject(new AiosError('store.unavailable', { detail: 'The store is closed.' }));
-    if (this.#queuedWrites + writes.length > this.#limits.commitQueueMax) {
+    // One that is larger than the whole queue waits for nobody: refused, it would be refused for ever.
+    if (this.#queuedWrites > 0 && this.#queuedWrites + writes.length > this.#limits.commitQueueMax) {
       return Promise.reject(
         new AiosError('request.overloaded', {
-          detail: `${this.#queuedWrites} writes wait for the database.`,
+          detail: `Too many writes wait for the database (${this.#queuedWrites}).`,
           extensions: { limitName: 'commitQueueMax', limit: this.#limits.commitQueueMax },
         }),
       );
@@ -261,6 +197,8 @@ export class GroupCommit implements Committer {
     const isWritten = plans !== undefined && (await this.#transactAtOnce(tx, lanes, plans));
     if (!isWritten) await this.#transactInTurn(tx, lanes);
     for (const { lane, items, results } of lanes) lane.committed?.(items, results);
+    // Planned for the outcome of one that was made anew since, the next one would fail as well, and so on for as long as there always is a next one.
+    if (!isWritten && this.#ahead?.plans) this.#ahead = flushOf(this.#ahead.units);
   }
 
   /** One round trip, sent as one packet. False when a statement failed: then nothing is written. */

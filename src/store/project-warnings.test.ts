@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { readDocument } from '../kernel/document.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import type { DefinitionKind, Mention } from './definition-kind.ts';
 import type { Definitions } from './definitions.ts';
-import type { DefinitionKind, PlannedDefinition } from './project.ts';
-import { type Mention, warningsOf } from './project-warnings.ts';
+import type { PlannedDefinition } from './project.ts';
+import { warningsOf } from './project-warnings.ts';
 
 const TEXT = 'name: page\nasks:\n  - shelf\n';
 

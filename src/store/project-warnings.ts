@@ -3,18 +3,9 @@ import { locateIssue } from '../kernel/document.ts';
 import type { Issue } from '../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { unknownKeywords } from '../kernel/schema-keywords.ts';
+import type { DefinitionKind, Mention } from './definition-kind.ts';
 import type { Definitions } from './definitions.ts';
-import type { DefinitionKind, PlannedDefinition } from './project.ts';
-
-/** A name that is looked for only when the definition is used. */
-export interface Mention {
-  readonly kind: string;
-  readonly name: string;
-  /** JSON Pointer of the place that names it. */
-  readonly path: string;
-  /** What its body must have: `['operations', 'refund']`. */
-  readonly member?: readonly [list: string, name: string];
-}
+import type { PlannedDefinition } from './project.ts';
 
 interface Surroundings {
   readonly kinds: readonly DefinitionKind[];

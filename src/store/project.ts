@@ -2,66 +2,10 @@ import { digestOf } from '../kernel/canonical.ts';
 import { locateIssue, readDocument, type SourceDocument, validateDocument } from '../kernel/document.ts';
 import type { ErrorCode } from '../kernel/error-codes.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
-import type { Json, JsonObject } from '../kernel/json.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
+import type { DefinitionKind, ProjectFile, Surroundings } from './definition-kind.ts';
 import { type Definition, type Definitions, versionKey } from './definitions.ts';
-import type { Mention } from './project-warnings.ts';
-
-/** A file of a project folder; paths are relative to it, with slashes. */
-export interface ProjectFile {
-  path: string;
-  bytes: Uint8Array;
-}
-
-/** What a module tells about a kind of definition that it owns. */
-export interface DefinitionKind {
-  /** The noun, as in `GET /api/v1/contracts`: `contract`. */
-  readonly kind: string;
-  /** The folder of a project that holds them, `contracts`; `''` for the project file itself. */
-  readonly folder: string;
-  /**
-   * Reads what the document names from elsewhere, before it is parsed; answers with the document that holds it.
-   * @throws AiosError whose issues carry paths
-   */
-  prepare?(document: SourceDocument, files: ReadonlyMap<string, ProjectFile>): Promise<SourceDocument>;
-  /**
-   * Holds a document to the kind's schema and compiles what it contains.
-   * @throws AiosError `definition.invalid` (or the module's own code) whose issues carry paths
-   */
-  parse(
-    document: SourceDocument,
-    files: ReadonlyMap<string, ProjectFile>,
-  ): { name: string; body: JsonObject };
-  /** Names in the body that must exist, here or already applied. */
-  references?(body: JsonObject): readonly Reference[];
-  /** Names in the body that are looked for when it is used: one that is not there is a warning (`warningsOf`). */
-  mentions?(body: JsonObject): readonly Mention[];
-  /** The JSON Schemas in the body, by JSON Pointer: a word in one that is nearly a keyword is a warning (`warningsOf`). */
-  schemas?(body: JsonObject): readonly (readonly [path: string, schema: Json])[];
-  /** Whether a new body may follow the newest version; throws when it may not (compatibility of contracts). */
-  checkChange?(name: string, body: JsonObject): Promise<void> | void;
-  /** Whether a body fits what it refers to; asked once all its references are there. @throws AiosError with issues, where `definition.invalid` is not the code */
-  checkFit?(body: JsonObject, surroundings: Surroundings): readonly Issue[];
-  /** Whether what is applied takes up each change of what it refers to: then that change must fit it, too, or come with a change of it. */
-  readonly followsReferences?: boolean;
-}
-
-/** What a definition will stand among once the project is applied. */
-export interface Surroundings {
-  /** The newest body, or that of a version that a definition is held to; undefined when there is none. */
-  find(kind: string, name: string, version?: number): JsonObject | undefined;
-  /** The version that will be in force; undefined when there is none of that name. */
-  versionOf(kind: string, name: string): number | undefined;
-  /** The newest version that is applied already. */
-  readonly previous: JsonObject | undefined;
-}
-
-interface Reference {
-  kind: string;
-  name: string;
-  /** JSON Pointer of the place that names it. */
-  path: string;
-}
 
 export interface PlannedDefinition {
   readonly kind: string;
@@ -246,6 +190,8 @@ function surroundingsOf(
         return (planned ?? definitions.latest(kind, name))?.body;
       return (definitions.at(kind, name, version) ?? held.get(versionKey({ kind, name, version })))?.body;
     },
+    findApplied: (kind, name, version) =>
+      (version === undefined ? definitions.latest(kind, name) : definitions.at(kind, name, version))?.body,
     versionOf: (kind, name) =>
       here.get(`${kind}/${name}`)?.toVersion ?? definitions.latest(kind, name)?.version,
   };

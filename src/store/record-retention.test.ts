@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ManualClock } from '../kernel/clock.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { write } from './group-commit.ts';
+import { write } from './lane.ts';
 import { RecordRetention } from './record-retention.ts';
 
 const MIGRATION = {

@@ -2,7 +2,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Changes } from './changes.ts';
 import type { Database } from './database.ts';
-import type { Write } from './group-commit.ts';
+import type { Write } from './lane.ts';
 import { Poller } from './poller.ts';
 import { timestamp } from './rows.ts';
 import { writeInTransaction } from './write-in-transaction.ts';

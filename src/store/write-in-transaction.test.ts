@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import type { Queryable } from './database.ts';
-import { write } from './group-commit.ts';
+import { write } from './lane.ts';
 import { writeInTransaction } from './write-in-transaction.ts';
 
 let database: TestDatabase;

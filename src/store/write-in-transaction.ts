@@ -1,5 +1,6 @@
 import type { Queryable } from './database.ts';
-import { allEnded, type Lane, Refused, type Write } from './group-commit.ts';
+import { allEnded } from './group-commit.ts';
+import { type Lane, Refused, type Write } from './lane.ts';
 
 /**
  * Lanes inside a transaction that somebody else commits, in their order. A gate cannot leave out a single item there: what it

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cohenKappa, confusionTable, fleissKappa } from './agreement.ts';
+import { type Cell, cellsOf, cohenKappa, confusionTable, fleissKappa } from './agreement.ts';
+
+const cells = (counts: readonly (readonly number[])[]): Cell[] =>
+  counts.flatMap((row, i) => row.map((count, j) => ({ row: String(i), column: String(j), count })));
+/** What was said of each case, from how many said each category of it. */
+const said = (ratings: readonly (readonly number[])[]): string[][] =>
+  ratings.map((row) => row.flatMap((times, category) => new Array<string>(times).fill(String(category))));
 
 describe('agreement', () => {
   it.each([
@@ -74,7 +80,7 @@ describe('agreement', () => {
       0,
     ],
   ] as const)('by Cohen %s is the published value', (_, counts, count, agreement, kappa, standardError) => {
-    const found = cohenKappa(counts);
+    const found = cohenKappa(cells(counts));
     expect(found.count).toBe(count);
     expect(found.agreement).toBeCloseTo(agreement, 10);
     expect(found.kappa).toBeCloseTo(kappa, 3);
@@ -82,13 +88,15 @@ describe('agreement', () => {
   });
 
   it('by Cohen has an interval around it, that says nothing when nothing varies', () => {
-    const { kappa, standardError, interval } = cohenKappa([
-      [20, 5],
-      [10, 15],
-    ]);
+    const { kappa, standardError, interval } = cohenKappa(
+      cells([
+        [20, 5],
+        [10, 15],
+      ]),
+    );
     expect(interval![0]).toBeCloseTo(kappa! - 1.96 * standardError!, 4);
     expect(interval![1]).toBeCloseTo(kappa! + 1.96 * standardError!, 4);
-    expect(cohenKappa([[9]])).toEqual({
+    expect(cohenKappa(cells([[9]]))).toEqual({
       count: 9,
       agreement: 1,
       kappa: null,
@@ -99,18 +107,20 @@ describe('agreement', () => {
   });
 
   it("by Fleiss is the published value: ten subjects, fourteen raters, five categories (Fleiss' kappa, worked example)", () => {
-    const found = fleissKappa([
-      [0, 0, 0, 0, 14],
-      [0, 2, 6, 4, 2],
-      [0, 0, 3, 5, 6],
-      [0, 3, 9, 2, 0],
-      [2, 2, 8, 1, 1],
-      [7, 7, 0, 0, 0],
-      [3, 2, 6, 3, 0],
-      [2, 5, 3, 2, 2],
-      [6, 5, 2, 1, 0],
-      [0, 2, 2, 3, 7],
-    ]);
+    const found = fleissKappa(
+      said([
+        [0, 0, 0, 0, 14],
+        [0, 2, 6, 4, 2],
+        [0, 0, 3, 5, 6],
+        [0, 3, 9, 2, 0],
+        [2, 2, 8, 1, 1],
+        [7, 7, 0, 0, 0],
+        [3, 2, 6, 3, 0],
+        [2, 5, 3, 2, 2],
+        [6, 5, 2, 1, 0],
+        [0, 2, 2, 3, 7],
+      ]),
+    );
     expect(found.kappa).toBeCloseTo(0.2099, 4);
     expect(found.agreement).toBeCloseTo(0.378, 3);
     expect(found.interval![0]).toBeLessThan(0.2099);
@@ -119,17 +129,21 @@ describe('agreement', () => {
 
   it('by Fleiss wants as many raters for each case', () => {
     expect(() =>
-      fleissKappa([
-        [1, 1],
-        [2, 1],
-      ]),
+      fleissKappa(
+        said([
+          [1, 1],
+          [2, 1],
+        ]),
+      ),
     ).toThrow(RangeError);
     expect(fleissKappa([])).toMatchObject({ count: 0, kappa: null });
     expect(
-      fleissKappa([
-        [2, 0],
-        [2, 0],
-      ]),
+      fleissKappa(
+        said([
+          [2, 0],
+          [2, 0],
+        ]),
+      ),
     ).toMatchObject({ agreement: 1, kappa: null });
   });
 
@@ -137,9 +151,9 @@ describe('agreement', () => {
     const answer = fc.constantFrom('a', 'b', 'c');
     fc.assert(
       fc.property(fc.array(fc.tuple(answer, answer), { minLength: 1, maxLength: 60 }), (pairs) => {
-        const there = cohenKappa(confusionTable(pairs).counts);
-        const back = cohenKappa(confusionTable(pairs.map(([a, b]) => [b, a] as const)).counts);
-        const renamed = cohenKappa(confusionTable(pairs.map(([a, b]) => [`z${a}`, `z${b}`] as const)).counts);
+        const there = cohenKappa(cellsOf(pairs));
+        const back = cohenKappa(cellsOf(pairs.map(([a, b]) => [b, a] as const)));
+        const renamed = cohenKappa(cellsOf(pairs.map(([a, b]) => [`z${a}`, `z${b}`] as const)));
         expect(renamed).toEqual(there);
         if (there.kappa === null) {
           expect(back.kappa).toBeNull();
@@ -151,5 +165,37 @@ describe('agreement', () => {
         expect(there.interval![0]).toBeLessThanOrEqual(there.kappa + 1e-12);
       }),
     );
+  });
+
+  it('takes answers of free text, where each case is a category of its own', () => {
+    const pairs = Array.from(
+      { length: 100_000 },
+      (_, at) => [`a${at}`, at % 2 ? `a${at}` : `b${at}`] as const,
+    );
+    const all = cellsOf(pairs);
+    expect(cohenKappa(all)).toMatchObject({ count: 100_000, agreement: expect.closeTo(0.5, 9) });
+    expect(fleissKappa(pairs)).toMatchObject({ count: 100_000, agreement: expect.closeTo(0.5, 9) });
+    const table = confusionTable(all, 50);
+    expect([table.categories.length, table.counts.length]).toEqual([50, 50]);
+    expect(table.omitted + table.counts.flat().reduce((total, count) => total + count, 0)).toBe(100_000);
+  });
+
+  it('shows the most frequent answers, in the order of their names', () => {
+    const often = (times: number, ...pair: [string, string]) => new Array<[string, string]>(times).fill(pair);
+    const pairs = [
+      ...often(5, 'b', 'b'),
+      ...often(3, 'a', 'b'),
+      ...often(2, 'c', 'c'),
+      ...often(1, 'c', 'a'),
+    ];
+    expect(confusionTable(cellsOf(pairs), 2)).toEqual({
+      categories: ['b', 'c'],
+      counts: [
+        [5, 0],
+        [0, 2],
+      ],
+      omitted: 4,
+    });
+    expect(confusionTable(cellsOf(pairs), 3)).toMatchObject({ categories: ['a', 'b', 'c'], omitted: 0 });
   });
 });

@@ -12,11 +12,20 @@ export interface Kappa {
   readonly interval: readonly [low: number, high: number] | null;
 }
 
-/** How often the one rater said `rows[i]` and the other `columns[j]`. */
+/** How often one rater said `row` where the other said `column`: a cell of their table that is not empty. */
+export interface Cell {
+  readonly row: string;
+  readonly column: string;
+  readonly count: number;
+}
+
+/** The table of two raters for people to read. */
 export interface ConfusionTable {
   readonly categories: readonly string[];
   /** `counts[i][j]`: the first rater said category i, the second category j. */
   readonly counts: readonly (readonly number[])[];
+  /** Cases that are not in it, as it holds the most frequent categories only. */
+  readonly omitted: number;
 }
 
 const Z_95 = 1.959963984540054; // the 97.5th percentile of the normal distribution
@@ -27,70 +36,101 @@ const UNCERTAIN: Pick<Kappa, 'kappa' | 'standardError' | 'interval'> = {
 };
 
 /**
- * The table of what two raters said of the same cases; categories in the order of their names.
+ * What two raters said of the same cases, counted. Where answers are free text nearly every case is a category of its own: only the cells that are not empty are kept, for 100,000
+ * categories have 10 billion.
  *
- * @example confusionTable([['approve', 'approve'], ['approve', 'refuse']]).counts // [[1, 1], [0, 0]]
+ * @example cellsOf([['approve', 'approve'], ['approve', 'refuse']]) // [{ row: 'approve', column: 'approve', count: 1 }, …]
  */
-export function confusionTable(pairs: readonly (readonly [string, string])[]): ConfusionTable {
-  const categories = [...new Set(pairs.flat())].sort();
+export function cellsOf(pairs: readonly (readonly [string, string])[]): Cell[] {
+  const rows = new Map<string, Map<string, number>>();
+  for (const [row, column] of pairs) {
+    const counts = rows.get(row) ?? new Map<string, number>();
+    rows.set(row, counts.set(column, (counts.get(column) ?? 0) + 1));
+  }
+  return [...rows].flatMap(([row, counts]) => [...counts].map(([column, count]) => ({ row, column, count })));
+}
+
+/**
+ * The cells as a table of the most frequent categories, in the order of their names.
+ *
+ * @example confusionTable(cellsOf([['approve', 'approve'], ['approve', 'refuse']]), 50).counts // [[1, 1], [0, 0]]
+ */
+export function confusionTable(cells: readonly Cell[], categoriesMax: number): ConfusionTable {
+  const times = new Map<string, number>();
+  for (const { row, column, count } of cells)
+    for (const category of [row, column]) times.set(category, (times.get(category) ?? 0) + count);
+  const frequent = [...times].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)).slice(0, categoriesMax);
+  const categories = frequent.map(([category]) => category).sort();
   const place = new Map(categories.map((category, index) => [category, index]));
   const counts = categories.map(() => categories.map(() => 0));
-  for (const [first, second] of pairs) counts[place.get(first)!]![place.get(second)!]! += 1;
-  return { categories, counts };
+  let omitted = 0;
+  for (const { row, column, count } of cells) {
+    const [i, j] = [place.get(row), place.get(column)];
+    if (i === undefined || j === undefined) omitted += count;
+    else counts[i]![j] = count;
+  }
+  return { categories, counts, omitted };
 }
 
 /**
  * Cohen's kappa of two raters (Cohen 1960), with the standard error of Fleiss, Cohen and Everitt (1969), which holds away from 0 too.
  *
- * @example cohenKappa([[20, 5], [10, 15]]).kappa // 0.4
+ * @example cohenKappa([{ row: 'a', column: 'a', count: 35 }, { row: 'a', column: 'b', count: 15 }]).agreement // 0.7
  */
-export function cohenKappa(counts: ConfusionTable['counts']): Kappa {
-  const total = sum(counts.map(sum));
+export function cohenKappa(cells: readonly Cell[]): Kappa {
+  const total = sum(cells.map(({ count }) => count));
   if (total === 0) return { count: 0, agreement: 0, ...UNCERTAIN };
-  const p = counts.map((row) => row.map((count) => count / total));
-  const rows = p.map(sum);
-  const columns = p.map((_, j) => sum(p.map((row) => row[j]!)));
-  const observed = sum(p.map((row, i) => row[i]!));
-  const expected = sum(rows.map((share, i) => share * columns[i]!));
+  const [rows, columns] = [new Map<string, number>(), new Map<string, number>()];
+  for (const { row, column, count } of cells) {
+    rows.set(row, (rows.get(row) ?? 0) + count);
+    columns.set(column, (columns.get(column) ?? 0) + count);
+  }
+  const shareOf = (counts: ReadonlyMap<string, number>, category: string) =>
+    (counts.get(category) ?? 0) / total;
+  const same = cells.filter(({ row, column }) => row === column);
+  const observed = sum(same.map(({ count }) => count / total));
+  const expected = sum([...rows.keys()].map((each) => shareOf(rows, each) * shareOf(columns, each)));
   if (1 - expected < Number.EPSILON * 8) return { count: total, agreement: observed, ...UNCERTAIN };
   const kappa = (observed - expected) / (1 - expected);
-  const diagonal = sum(p.map((row, i) => row[i]! * (1 - (rows[i]! + columns[i]!) * (1 - kappa)) ** 2));
-  const others = sum(
-    p.map((row, i) => sum(row.map((share, j) => (i === j ? 0 : share * (columns[i]! + rows[j]!) ** 2)))),
+  const terms = cells.map(({ row, column, count }) =>
+    row === column
+      ? (count / total) * (1 - (shareOf(rows, row) + shareOf(columns, row)) * (1 - kappa)) ** 2
+      : (count / total) * (1 - kappa) ** 2 * (shareOf(columns, row) + shareOf(rows, column)) ** 2,
   );
-  const variance = diagonal + (1 - kappa) ** 2 * others - (kappa - expected * (1 - kappa)) ** 2;
+  const variance = sum(terms) - (kappa - expected * (1 - kappa)) ** 2;
   const standardError = Math.sqrt(Math.max(0, variance) / total) / (1 - expected);
   return { count: total, agreement: observed, ...interval(kappa, standardError) };
 }
 
 /**
  * Fleiss' kappa of cases that were each rated by the same number of raters, not always the same ones (Fleiss 1971); its standard error by the
- * jackknife over the cases. `ratings[i][j]` counts the raters of case i that chose category j.
+ * jackknife over the cases. `cases[i]` is what the raters of case i said.
  *
  * @throws RangeError when the cases have different numbers of raters, or fewer than two
- * @example fleissKappa([[0, 2], [2, 0], [1, 1]]).agreement // 0.667
+ * @example fleissKappa([['b', 'b'], ['a', 'a'], ['a', 'b']]).agreement // 0.667
  */
-export function fleissKappa(ratings: readonly (readonly number[])[]): Kappa {
-  const count = ratings.length;
+export function fleissKappa(cases: readonly (readonly string[])[]): Kappa {
+  const count = cases.length;
   if (count === 0) return { count: 0, agreement: 0, ...UNCERTAIN };
-  const raters = sum(ratings[0]!);
-  if (raters < 2 || ratings.some((row) => sum(row) !== raters))
+  const raters = cases[0]!.length;
+  if (raters < 2 || cases.some(({ length }) => length !== raters))
     throw new RangeError('each case needs the same number of raters, two at least');
-  const totals = ratings[0]!.map((_, j) => sum(ratings.map((row) => row[j]!)));
-  const pairsOf = (row: readonly number[]) => sum(row.map((n) => n * (n - 1))) / (raters * (raters - 1));
-  const agreements = ratings.map(pairsOf);
+  const said = cases.map(timesOf);
+  const totals = timesOf(cases.flat());
+  const agreements = said.map(
+    (times) => sum([...times.values()].map((n) => n * (n - 1))) / (raters * (raters - 1)),
+  );
   const all = sum(agreements);
-  const kappa = fleissOf(all, totals, count, raters);
+  const squares = sum([...totals.values()].map((n) => n ** 2));
+  const kappa = fleissOf(all, squares, count, raters);
   const agreement = all / count;
   if (kappa === null) return { count, agreement, ...UNCERTAIN };
-  const without = ratings.map((row, i) =>
-    fleissOf(
-      all - agreements[i]!,
-      totals.map((n, j) => n - row[j]!),
-      count - 1,
-      raters,
-    ),
-  );
+  const without = said.map((times, i) => {
+    const fewer = [...times].map(
+      ([category, n]) => totals.get(category)! ** 2 - (totals.get(category)! - n) ** 2,
+    );
+    return fleissOf(all - agreements[i]!, squares - sum(fewer), count - 1, raters);
+  });
   const left = without.filter((value) => value !== null);
   if (count < 2 || left.length < count)
     return { count, agreement, kappa, standardError: null, interval: null };
@@ -99,14 +139,16 @@ export function fleissKappa(ratings: readonly (readonly number[])[]): Kappa {
   return { count, agreement, ...interval(kappa, standardError) };
 }
 
-function fleissOf(
-  agreements: number,
-  totals: readonly number[],
-  count: number,
-  raters: number,
-): number | null {
+function timesOf(answers: readonly string[]): Map<string, number> {
+  const times = new Map<string, number>();
+  for (const answer of answers) times.set(answer, (times.get(answer) ?? 0) + 1);
+  return times;
+}
+
+/** @param squares the sum, over the categories, of how often each was chosen, squared */
+function fleissOf(agreements: number, squares: number, count: number, raters: number): number | null {
   if (count === 0) return null;
-  const expected = sum(totals.map((total) => (total / (count * raters)) ** 2));
+  const expected = squares / (count * raters) ** 2;
   return 1 - expected < Number.EPSILON * 8 ? null : (agreements / count - expected) / (1 - expected);
 }
 

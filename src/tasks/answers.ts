@@ -1,8 +1,9 @@
 import { SpanKind, trace } from '@opentelemetry/api';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { write } from '../store/group-commit.ts';
+import { write } from '../store/lane.ts';
 import type { Person } from './candidates.ts';
+import type { Ending } from './ending.ts';
 import type { QueueVersion } from './queues.ts';
 import type { ReviewCounting } from './review-counting.ts';
 import type { Task, TaskDesk } from './task-desk.ts';
@@ -130,11 +131,6 @@ export class TaskAnswers {
 function payloadOf({ id }: Task, { by, atMs, minutes }: Ending, said: JsonObject): JsonObject {
   return { taskId: id, decidedBy: by.id, ...said, decidedAtMs: atMs, minutes };
 }
-
-export type Ending = { id: string; by: Person; atMs: number; minutes: number; contextDigest: string } & (
-  | { action: 'complete'; result: Json }
-  | { action: 'return'; message: string }
-);
 
 function traced<T>(name: string, work: () => Promise<T>): Promise<T> {
   return tracer.startActiveSpan(name, { kind: SpanKind.INTERNAL }, async (span) => {

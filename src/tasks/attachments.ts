@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { AiosError } from '../kernel/errors.ts';
 import { derivedId } from '../kernel/ids.ts';
-import { type Lane, type Write, write } from '../store/group-commit.ts';
+import { type Lane, type Write, write } from '../store/lane.ts';
 import { columns, timestamp } from '../store/rows.ts';
 import type { Person } from './candidates.ts';
 import type { TaskDesk } from './task-desk.ts';

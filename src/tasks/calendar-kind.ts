@@ -2,8 +2,8 @@ import { locateIssue, type SourceDocument, validateDocument } from '../kernel/do
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema, DEFINITION_NAME } from '../kernel/schema.ts';
-import type { DefinitionKind } from '../store/project.ts';
-import { TimeZone } from './time-zone.ts';
+import { TimeZone } from '../kernel/time-zone.ts';
+import type { DefinitionKind } from '../store/definition-kind.ts';
 import { type Hours, WorkingCalendar } from './working-calendar.ts';
 
 const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;

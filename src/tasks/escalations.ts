@@ -1,6 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import type { Write } from '../store/group-commit.ts';
+import type { Write } from '../store/lane.ts';
 import { Poller } from '../store/poller.ts';
 import { after } from './dates.ts';
 import type { Queue } from './queue-kind.ts';

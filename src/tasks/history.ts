@@ -1,7 +1,7 @@
 import { newId } from '../kernel/ids.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Database } from '../store/database.ts';
-import { type Lane, type Write, write } from '../store/group-commit.ts';
+import { type Lane, type Write, write } from '../store/lane.ts';
 import { columns, timestamp } from '../store/rows.ts';
 
 /** What can happen to a task beside its opening and its end, which are in its own row. */

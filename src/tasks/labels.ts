@@ -1,7 +1,7 @@
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Database } from '../store/database.ts';
-import { type Lane, type Write, write } from '../store/group-commit.ts';
+import { type Lane, type Write, write } from '../store/lane.ts';
 import { timestamp } from '../store/rows.ts';
 import type { Period } from './quality.ts';
 import type { Queues } from './queues.ts';

@@ -24,7 +24,10 @@ describe('the answers of people', () => {
     quality = new QualityReader({
       db,
       queues,
-      limits: { qualityAnswersMax: LIMITS.qualityAnswersMax.value },
+      limits: {
+        qualityAnswersMax: LIMITS.qualityAnswersMax.value,
+        qualityCategoriesMax: LIMITS.qualityCategoriesMax.value,
+      },
     });
     labels = new Labels({
       db,
@@ -133,7 +136,11 @@ describe('the answers of people', () => {
         routes: [],
       });
       const { db } = inbox.database;
-      const few = new QualityReader({ db, queues: inbox.tasks.queues, limits: { qualityAnswersMax: 1 } });
+      const few = new QualityReader({
+        db,
+        queues: inbox.tasks.queues,
+        limits: { qualityAnswersMax: 1, qualityCategoriesMax: 50 },
+      });
       expect(await few.of('bands', DAY)).toMatchObject({ answers: 1, complete: false });
       await expect(quality.of('none', DAY)).rejects.toMatchObject({ code: 'tasks.unknown_queue' });
     });

@@ -2,7 +2,14 @@ import type { Json } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Database } from '../store/database.ts';
 import { timestamp } from '../store/rows.ts';
-import { type ConfusionTable, cohenKappa, confusionTable, fleissKappa, type Kappa } from './agreement.ts';
+import {
+  type ConfusionTable,
+  cellsOf,
+  cohenKappa,
+  confusionTable,
+  fleissKappa,
+  type Kappa,
+} from './agreement.ts';
 import type { Queues } from './queues.ts';
 import { outcomeOf, type ReviewRules } from './review-rules.ts';
 
@@ -75,7 +82,7 @@ interface Rating {
 interface Dependencies {
   readonly db: Database;
   readonly queues: Queues;
-  readonly limits: Pick<Limits, 'qualityAnswersMax'>;
+  readonly limits: Pick<Limits, 'qualityAnswersMax' | 'qualityCategoriesMax'>;
 }
 
 /**
@@ -106,10 +113,16 @@ export class QualityReader {
       queue,
       answers: ratings.length,
       complete: counted.length === rows.length,
-      reviewers: reviewersOf(ratings),
+      reviewers: reviewersOf(ratings, limits.qualityCategoriesMax),
       suggestion: {
-        blind: withSuggestion(ratings.filter(({ blind }) => blind)),
-        shown: withSuggestion(ratings.filter(({ blind, isAdjudication }) => !blind && !isAdjudication)),
+        blind: withSuggestion(
+          ratings.filter(({ blind }) => blind),
+          limits.qualityCategoriesMax,
+        ),
+        shown: withSuggestion(
+          ratings.filter(({ blind, isAdjudication }) => !blind && !isAdjudication),
+          limits.qualityCategoriesMax,
+        ),
       },
       routes,
     };
@@ -151,7 +164,7 @@ function ratingOf(row: AnswerRow, rules: ReviewRules): Rating {
   };
 }
 
-function reviewersOf(ratings: readonly Rating[]): QueueQuality['reviewers'] {
+function reviewersOf(ratings: readonly Rating[], categoriesMax: number): QueueQuality['reviewers'] {
   const cases = new Map<string, Rating[]>();
   for (const rating of ratings) {
     if (rating.double === undefined) continue;
@@ -170,7 +183,7 @@ function reviewersOf(ratings: readonly Rating[]): QueueQuality['reviewers'] {
     pairs.set(key, pair);
   }
   const compared = [...pairs.values()]
-    .map(({ rows, columns, outcomes }) => compare(rows, columns, outcomes))
+    .map(({ rows, columns, outcomes }) => compare(rows, columns, outcomes, categoriesMax))
     .sort((a, b) => b.count - a.count);
   const method = compared.length > 1 ? 'fleiss' : 'cohen';
   return {
@@ -182,28 +195,24 @@ function reviewersOf(ratings: readonly Rating[]): QueueQuality['reviewers'] {
 }
 
 function amongAll(doubles: readonly (readonly Rating[])[]): Kappa {
-  const categories = [...new Set(doubles.flat().map(({ outcome }) => outcome))];
-  return fleissKappa(
-    doubles.map((ratings) =>
-      categories.map((category) => ratings.filter(({ outcome }) => outcome === category).length),
-    ),
-  );
+  return fleissKappa(doubles.map((ratings) => ratings.map(({ outcome }) => outcome)));
 }
 
-function withSuggestion(ratings: readonly Rating[]): Comparison {
+function withSuggestion(ratings: readonly Rating[], categoriesMax: number): Comparison {
   const outcomes = ratings.flatMap(({ outcome, suggested }): [string, string][] =>
     suggested === undefined ? [] : [[outcome, suggested]],
   );
-  return compare('people', 'suggestion', outcomes);
+  return compare('people', 'suggestion', outcomes, categoriesMax);
 }
 
 function compare(
   rows: string,
   columns: string,
   outcomes: readonly (readonly [string, string])[],
+  categoriesMax: number,
 ): Comparison {
-  const table = confusionTable(outcomes);
-  return { rows, columns, table, ...cohenKappa(table.counts) };
+  const cells = cellsOf(outcomes);
+  return { rows, columns, table: confusionTable(cells, categoriesMax), ...cohenKappa(cells) };
 }
 
 function kappaOf({ count, agreement, kappa, standardError, interval }: Kappa): Kappa {

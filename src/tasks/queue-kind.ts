@@ -5,7 +5,7 @@ import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { type MicroUsd, microUsd } from '../kernel/money.ts';
 import { compileSchema, DEFINITION_NAME, type Validator } from '../kernel/schema.ts';
 import { unknownKeywords } from '../kernel/schema-keywords.ts';
-import type { DefinitionKind } from '../store/project.ts';
+import type { DefinitionKind } from '../store/definition-kind.ts';
 import { type Length, workingTimeOf } from './dates.ts';
 import {
   compileRules,

@@ -1,8 +1,8 @@
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { type Lane, type Write, write } from '../store/group-commit.ts';
-import type { Ending } from './answers.ts';
+import { type Lane, type Write, write } from '../store/lane.ts';
 import type { Person } from './candidates.ts';
+import type { Ending } from './ending.ts';
 import { escalationAt } from './escalations.ts';
 import type { Queue } from './queue-kind.ts';
 import { isOver, type Review, type ReviewSummary, summaryOf, votesOf } from './review.ts';

@@ -1,7 +1,7 @@
 import { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Queryable } from '../store/database.ts';
-import { type Lane, plannedLane, Refused } from '../store/group-commit.ts';
+import { type Lane, plannedLane, Refused } from '../store/lane.ts';
 import type { Migration } from '../store/migrations.ts';
 import { columns, timestamp } from '../store/rows.ts';
 import type { TaskStatus } from './task-states.ts';

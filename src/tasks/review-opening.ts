@@ -1,7 +1,7 @@
 import { AiosError } from '../kernel/errors.ts';
 import { derivedId } from '../kernel/ids.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { type Write, write } from '../store/group-commit.ts';
+import { type Write, write } from '../store/lane.ts';
 import type { Queue } from './queue-kind.ts';
 import {
   type ReviewForm,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readDocument } from '../kernel/document.ts';
 import type { AiosError } from '../kernel/errors.ts';
 import { queueKind } from './queue-kind.ts';
+import { outcomeOf } from './review-rules.ts';
 import { QUEUES } from './reviews-under-test.ts';
 
 describe('the rules of a queue', () => {
@@ -84,5 +85,15 @@ describe('the rules of a queue', () => {
         }),
       );
     }
+  });
+});
+
+describe('the outcome of an answer', () => {
+  const told = (decision?: unknown) => outcomeOf({ decision } as never, { outcome: 'decision' });
+
+  it('is the text itself, and never the same for two values', () => {
+    expect(told('approve')).toBe('approve');
+    const values = [1, '1', true, 'true', null, 'null', '"1"', [1], '[1]', '', { a: 1 }, '{"a":1}'];
+    expect(new Set(values.map(told)).size).toBe(values.length);
   });
 });

@@ -127,11 +127,20 @@ export function compileRules(definition: ReviewDefinition): ReviewRules {
   };
 }
 
-/** What an answer says, to compare it with others: the value of the field `outcome` as text; the whole answer without one. */
+/** What an answer says, to compare it with others: the value of the field `outcome` as text; the whole answer without one. A text that could be read as another value is in quotes: "1" is not 1. */
 export function outcomeOf(answer: Json | undefined, { outcome }: Pick<ReviewRules, 'outcome'>): string {
   if (outcome === undefined) return canonicalize(answer ?? null);
   const value = isObject(answer) ? answer[outcome] : undefined;
-  return typeof value === 'string' ? value : canonicalize(value ?? null);
+  return typeof value === 'string' && !isJson(value) ? value : canonicalize(value ?? null);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @example approves({ decision: 'approve' }, rules) // true */

@@ -1,5 +1,5 @@
 import type { Queryable } from '../store/database.ts';
-import { type Lane, Refused } from '../store/group-commit.ts';
+import { type Lane, Refused } from '../store/lane.ts';
 import { columns, timestamp } from '../store/rows.ts';
 import { applyChange, type ChangeItem, type TaskState, unknownTask } from './task-states.ts';
 

@@ -3,7 +3,7 @@ import { readDocument } from '../kernel/document.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
-import { type Lane, type Write, write } from '../store/group-commit.ts';
+import { type Lane, type Write, write } from '../store/lane.ts';
 import { columns } from '../store/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { calendarKind } from './calendar-kind.ts';

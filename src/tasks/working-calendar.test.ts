@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { readDocument } from '../kernel/document.ts';
 import type { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import { TimeZone } from '../kernel/time-zone.ts';
 import { calendarKind, compileCalendar } from './calendar-kind.ts';
-import { TimeZone } from './time-zone.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

@@ -1,5 +1,5 @@
 import { AiosError } from '../kernel/errors.ts';
-import type { TimeZone } from './time-zone.ts';
+import type { TimeZone } from '../kernel/time-zone.ts';
 
 /** Milliseconds of a day's clock, from and to; in order, apart from each other. */
 export type Hours = readonly (readonly [fromMs: number, toMs: number])[];

@@ -52,6 +52,8 @@ export interface KafkaUnderTest {
   readonly loginAddress: string;
   /** `server.test:…`, which is 127.0.0.1: TLS, and a login by SASL PLAIN or SCRAM, if there is a certificate. */
   readonly securedAddress: string;
+  /** The folder of its partitions, a folder each. */
+  readonly data: string;
   /** Ends the broker at once, as a crash does. */
   kill(): Promise<void>;
   /** Starts it again with its data. */
@@ -106,6 +108,7 @@ export async function startKafka(jars: string, settings: Settings = {}): Promise
     address: `127.0.0.1:${ports.clients}`,
     loginAddress: `127.0.0.1:${ports.login}`,
     securedAddress: `server.test:${ports.secured}`,
+    data: join(folder, 'data'),
     kill,
     start,
     async close() {

@@ -14,7 +14,8 @@ export type Behaviour =
   /** Takes the request and says nothing. */
   | { kind: 'hang' }
   | { kind: 'cut' }
-  | { kind: 'slow'; ms: number };
+  /** Answers when this is settled. */
+  | { kind: 'slow'; until: Promise<unknown> };
 
 export interface SeenRequest {
   readonly path: string;
@@ -96,7 +97,7 @@ export class OpenAiServer {
     if (path === '/v1/models')
       return json(response, 200, { object: 'list', data: MODELS.map((id) => ({ id, object: 'model' })) });
     const planned = this.#planned.shift();
-    if (planned?.kind === 'slow') await sleep(planned.ms);
+    if (planned?.kind === 'slow') await planned.until;
     else if (planned && planned.kind !== 'content') return misbehave(planned, response);
     if (path === '/v1/embeddings') return json(response, 200, this.#embeddings(body));
     if (path !== '/v1/chat/completions')

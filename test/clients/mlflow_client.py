@@ -160,6 +160,7 @@ seen["errors"] = {
     "param": error_of(lambda: client.log_param(first, "depth", 7)),
     "model": error_of(lambda: client.get_registered_model("nothing")),
     "version": error_of(lambda: client.get_model_version("Return Risk", "99")),
+    "aliases": [error_of(lambda: client.set_registered_model_alias("Return Risk", a, "1")) for a in ("latest", "V2")],
 }
 client.delete_run(third)
 seen["left"] = found("")

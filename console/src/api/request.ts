@@ -6,7 +6,15 @@ export interface Problem {
   code: string;
   title: string;
   detail?: string;
+  /** What to do by a program or at a command line. */
   hint?: string;
+  /** What to do here, where `hint` does not serve a person in the console. */
+  hintInConsole?: string;
+  /** Finds what happened in the log of the server. */
+  requestId?: string;
+  /** The limit that was met, and how much it allows. */
+  limitName?: string;
+  limit?: number;
   issues?: { path?: string; message: string; found?: string; file?: string; line?: number }[];
 }
 

@@ -283,7 +283,7 @@ export interface Agreement {
 export interface Comparison extends Agreement {
   rows: string;
   columns: string;
-  table: { categories: string[]; counts: number[][] };
+  table: { categories: string[]; counts: number[][]; omitted: number };
 }
 
 /** How far the answers of a queue can be relied on. */

@@ -21,24 +21,29 @@ export async function openCheckpoint(note: string, verifier: string): Promise<Ch
   const typed = fromBase64(encoded);
   if (typed[0] !== ED25519 || typed.length !== 33)
     throw new Error('The verifier key is not of the type Ed25519.');
-  const split = note.indexOf('\n\n');
+  const split = note.lastIndexOf('\n\n');
   if (split < 0) throw new Error('The checkpoint carries no signature.');
   const text = note.slice(0, split + 1);
+  const signatures = note.slice(split + 2);
+  if (!/^(— [^+\s]+ [A-Za-z0-9+/]+={0,2}\n)+$/.test(signatures))
+    throw new Error('The checkpoint has something else than signatures behind its text.');
   const key = await crypto.subtle.importKey('raw', typed.slice(1), 'Ed25519', false, ['verify']);
   const idBytes = Uint8Array.from(id.match(/../g)!, (byte) => Number.parseInt(byte, 16));
-  for (const line of note.slice(split + 2).split('\n')) {
-    const [dash, signer, base64] = line.split(' ');
-    if (dash !== '—' || signer !== name || base64 === undefined) continue;
+  for (const line of signatures.trimEnd().split('\n')) {
+    const [, signer, base64 = ''] = line.split(' ');
+    if (signer !== name) continue;
     const signature = fromBase64(base64);
     if (!equal(signature.slice(0, 4), idBytes)) continue;
     if (await crypto.subtle.verify('Ed25519', key, signature.slice(4), new TextEncoder().encode(text)))
-      return readBody(text);
+      return readBody(text, name);
   }
   throw new Error(`The checkpoint has no good signature by ${name} (${id}).`);
 }
 
-function readBody(text: string): Checkpoint {
+function readBody(text: string, name: string): Checkpoint {
   const [origin = '', size = '', root = ''] = text.split('\n');
-  if (!/^(0|[1-9]\d*)$/.test(size)) throw new Error(`“${size}” is not a size of a tree.`);
+  if (origin !== name) throw new Error(`The checkpoint is of the log “${origin}”, the key of “${name}”.`);
+  if (!/^(0|[1-9]\d*)$/.test(size) || !Number.isSafeInteger(Number(size)))
+    throw new Error(`“${size}” is not a size of a tree.`);
   return { origin, size: Number(size), root: fromBase64(root) };
 }

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { expect, it } from 'vitest';
 import {
   joinBundle,
@@ -96,6 +96,19 @@ it('another key, a forged signature and a note without one are found', async () 
   expect(await holds({ ...source, checkpoint: async () => 'aios\n3\nAAAA\n' })).toEqual({ Signature: false });
   const known = { ...seen(3), verifier: verifierKey(origin, stranger.publicKey) };
   expect((await holds(source, known))['Same key as before']).toBe(false);
+});
+
+it('a log of another name, a note with more behind it, and a size that is too large are found', async () => {
+  const { source, root } = logOf(3);
+  const note = await source.checkpoint();
+  const text = `example.org/other\n3\n${root}\n`;
+  const id = Buffer.from(verifier.split('+')[1]!, 'hex');
+  const signature = Buffer.concat([id, sign(null, Buffer.from(text), privateKey)]).toString('base64');
+  for (const other of [`${note}more\n`, `${text}\n— ${origin} ${signature}\n`])
+    expect(await holds({ ...source, checkpoint: async () => other })).toEqual({ Signature: false });
+  const more = signCheckpoint({ origin, size: 4, root: Buffer.from(root, 'base64') }, privateKey);
+  const short = { checkpoint: async () => more, bundle: () => source.bundle('entries/000.p/3') };
+  expect(await holds({ ...source, ...short })).toEqual({ Signature: true, Entries: false });
 });
 
 it.each([

@@ -69,19 +69,27 @@ export async function verifyLog(
     findings.push({ name: 'Signature', holds: false, detail: (error as Error).message });
     return { findings, checkpoint: undefined };
   }
-  const { size, root, origin } = checkpoint;
+  const { size, origin } = checkpoint;
   findings.push({ name: 'Signature', holds: true, detail: `${origin} signed a tree of ${size} entries.` });
   const early = remembered && remembered.size <= size ? remembered.size : undefined;
   const roots = await rootsOf(source, size, early, progress);
-  findings.push({
-    name: 'Entries',
-    holds: equal(roots.whole, root),
-    detail: equal(roots.whole, root)
-      ? `The root computed from all ${size} entries is the one that was signed: ${toBase64(root)}`
-      : `The entries give the root ${toBase64(roots.whole)}; ${toBase64(root)} was signed.`,
-  });
+  findings.push(ofEntries(checkpoint, roots));
   if (remembered) findings.push(beginsWith(remembered, size, roots.early));
   return { findings, checkpoint };
+}
+
+function ofEntries({ size, root }: Checkpoint, found: { size: number; whole: Bytes }): Finding {
+  const name = 'Entries';
+  if (found.size !== size)
+    return { name, holds: false, detail: `${size} entries were signed; the server sent ${found.size}.` };
+  const holds = equal(found.whole, root);
+  return {
+    name,
+    holds,
+    detail: holds
+      ? `The root computed from all ${size} entries is the one that was signed: ${toBase64(root)}`
+      : `The entries give the root ${toBase64(found.whole)}; ${toBase64(root)} was signed.`,
+  };
 }
 
 function beginsWith(remembered: Remembered, size: number, early: Bytes | undefined): Finding {
@@ -120,7 +128,7 @@ async function rootsOf(source: LogSource, size: number, early: number | undefine
       }
     progress(roots.size, size);
   }
-  return { whole: await roots.root(), early: earlyRoot };
+  return { size: roots.size, whole: await roots.root(), early: earlyRoot };
 }
 
 /** Whether one entry is where the log says, under the signed root. */

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { type Budget, type BudgetUse, budgetsQuery } from '../api/budgets.ts';
 import { Badge } from '../display/badge.tsx';
+import { CommandText } from '../display/command-text.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { count } from '../display/format.ts';
 import { PageLink } from '../display/link.tsx';
@@ -34,8 +35,8 @@ export function BudgetsPage() {
             <Panel>
               <Empty title="No budget is set" icon={<IconCoins size={32} />}>
                 Calls of language models are bounded by nothing.{' '}
-                <code className="mono">aios budgets team --usd 50 --period month</code> sets a budget over all
-                of them, with <code className="mono">--for-key each</code> one for each key.
+                <CommandText>aios budgets team --usd 50 --period month</CommandText> sets a budget over all of
+                them, with <CommandText>--for-key each</CommandText> one for each key.
               </Empty>
             </Panel>
           ) : (

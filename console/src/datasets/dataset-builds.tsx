@@ -8,6 +8,7 @@ import { StatusBadge } from '../display/badge.tsx';
 import { ConfirmedButton } from '../display/confirmed-button.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { count } from '../display/format.ts';
+import { Hint } from '../display/hint.tsx';
 import { Panel } from '../display/page.tsx';
 import { Time } from '../display/time.tsx';
 import { Who } from '../display/who.tsx';
@@ -55,7 +56,7 @@ export function DatasetBuilds({ name }: { name: string }) {
                 <StatusBadge status={build.status} label={build.status} />
                 {build.problem && (
                   <Text size="xs" c="dimmed" maw={420} style={{ overflowWrap: 'anywhere' }}>
-                    {build.problem.detail ?? build.problem.title} {build.problem.hint}
+                    {build.problem.detail ?? build.problem.title} <Hint of={build.problem} />
                   </Text>
                 )}
               </td>

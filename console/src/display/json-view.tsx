@@ -1,4 +1,4 @@
-import { ActionIcon, Box, CopyButton, Tooltip } from '@mantine/core';
+import { ActionIcon, Box, CopyButton, Text, Tooltip } from '@mantine/core';
 import { IconCheck, IconCopy } from '@tabler/icons-react';
 import { Fragment, type ReactNode } from 'react';
 import type { Json } from '../api/shapes.ts';
@@ -9,7 +9,12 @@ const SHOWN_CHARS = 40_000;
 
 /** JSON with its names, texts and numbers told apart. */
 export function JsonView({ value, label }: { value: Json | undefined; label: string }) {
-  if (value === undefined) return <Box c="dimmed">Nothing was recorded.</Box>;
+  if (value === undefined)
+    return (
+      <Text size="sm" c="dimmed">
+        Nothing was recorded.
+      </Text>
+    );
   const text = JSON.stringify(value, null, 2);
   return (
     <Box pos="relative">

@@ -2,6 +2,8 @@ import { Anchor, Box, Button, Group, Skeleton, Stack, Text } from '@mantine/core
 import { IconAlertTriangle, IconRefresh } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { type Problem, ProblemError } from '../api/request.ts';
+import { count } from './format.ts';
+import { Hint } from './hint.tsx';
 
 /** What went wrong, and the way forward. */
 export function ProblemView({ error, retry }: { error: Error; retry?: () => void }) {
@@ -30,8 +32,7 @@ export function ProblemView({ error, retry }: { error: Error; retry?: () => void
               )}
             </Text>
           ))}
-          {problem?.hint && <Text size="sm">{problem.hint}</Text>}
-          {problem && <ErrorCode {...problem} />}
+          {problem && <WayForward problem={problem} />}
           {retry && problem?.status !== 404 && (
             <Button
               variant="default"
@@ -58,6 +59,30 @@ export function Detail({ text }: { text: string }) {
         {told}
       </Text>
       {place.length > 0 && <pre className="code">{place.join('\n\n').replace(/\s+$/, '')}</pre>}
+    </>
+  );
+}
+
+function WayForward({ problem }: { problem: Problem }) {
+  const { limitName, limit, status, requestId } = problem;
+  return (
+    <>
+      {limitName !== undefined && limit !== undefined && (
+        <Text size="sm">
+          Limit: <span className="mono">{limitName}</span>, {count(limit)}
+        </Text>
+      )}
+      {problem.hint && (
+        <Text size="sm">
+          <Hint of={problem} />
+        </Text>
+      )}
+      <ErrorCode {...problem} />
+      {status >= 500 && requestId && (
+        <Text size="xs" c="dimmed">
+          Request <span className="mono">{requestId}</span>
+        </Text>
+      )}
     </>
   );
 }

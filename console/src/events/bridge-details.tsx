@@ -9,6 +9,7 @@ import { Badge } from '../display/badge.tsx';
 import { ConfirmedButton } from '../display/confirmed-button.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { count } from '../display/format.ts';
+import { Hint } from '../display/hint.tsx';
 import { ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import type { Tone } from '../display/tone.ts';
@@ -33,7 +34,7 @@ export function BridgeState({ bridge: { state, problem } }: { bridge: Bridge }) 
       )}
       {problem?.hint && (
         <Text size="xs" className="wide-only" lineClamp={2}>
-          {problem.hint}
+          <Hint of={problem} />
         </Text>
       )}
     </>

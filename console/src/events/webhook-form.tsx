@@ -74,7 +74,7 @@ function Fields({ wanted, onChange }: { wanted: Wanted; onChange: (wanted: Wante
       <TextInput label="Address" placeholder="https://example.org/hook" required {...bind('url')} />
       <TextInput
         label="Types"
-        description="Apart by commas; all when left out"
+        description="Separated by commas; all when left out"
         placeholder="order.placed, order.paid"
         {...bind('types')}
       />

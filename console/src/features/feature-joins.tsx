@@ -4,9 +4,11 @@ import { useQuery } from '@tanstack/react-query';
 import { type FeatureJoin, featureJoinsQuery, JOINS_PATH } from '../api/feature-joins.ts';
 import { meQuery } from '../api/queries.ts';
 import { StatusBadge } from '../display/badge.tsx';
+import { CommandText } from '../display/command-text.tsx';
 import { ConfirmedButton } from '../display/confirmed-button.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { count, duration } from '../display/format.ts';
+import { Hint } from '../display/hint.tsx';
 import { Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
@@ -28,7 +30,7 @@ export function FeatureJoins() {
           items.length === 0 ? (
             <Empty title="No join yet">
               Join a file of entities with the features that were known at their times:{' '}
-              <code className="mono">aios features historical --service … --entities … --out …</code>
+              <CommandText>aios features historical --service … --entities … --out …</CommandText>
             </Empty>
           ) : (
             <Joins joins={items} />
@@ -65,7 +67,7 @@ function Joins({ joins }: { joins: readonly FeatureJoin[] }) {
               </Text>
               {join.problem && (
                 <Text size="xs" maw={520}>
-                  {join.problem.detail ?? join.problem.title} {join.problem.hint}
+                  {join.problem.detail ?? join.problem.title} <Hint of={join.problem} />
                 </Text>
               )}
             </td>

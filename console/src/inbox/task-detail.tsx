@@ -78,10 +78,12 @@ function Head({ task, me, onLeft }: { task: Task; me: Me; onLeft: () => void }) 
           {task.title}
         </Title>
         <Group gap={8} fz="sm" c="dimmed" mt={2}>
-          <span>{task.queueTitle}</span>
-          <span>
-            · came <Time at={task.createdAt} />
-          </span>
+          <div className="dotted">
+            <span>{task.queueTitle}</span>
+            <span>
+              came <Time at={task.createdAt} />
+            </span>
+          </div>
           <DueBadge task={task} />
           {waits && task.priority >= PRESSING && <Badge tone="attention">pressing</Badge>}
           {task.followUpAt && waits && (

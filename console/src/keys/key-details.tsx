@@ -102,7 +102,7 @@ function Groups({ shown: { id, groups } }: { shown: Key }) {
           <TextInput
             flex={1}
             label="Groups"
-            description="Whose cases its holder sees and decides. Apart by commas"
+            description="Whose cases its holder sees and decides. Separated by commas"
             placeholder="none"
             value={text}
             onChange={(event) => setText(event.currentTarget.value)}

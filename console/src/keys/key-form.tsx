@@ -106,7 +106,7 @@ function Fields({ wanted, onChange }: { wanted: Wanted; onChange: (part: Partial
       </Checkbox.Group>
       <TextInput
         label="Groups"
-        description="Of a person: cases are for groups. Apart by commas"
+        description="Of a person: cases are for groups. Separated by commas"
         placeholder="refunds, fraud"
         value={wanted.groups}
         onChange={(event) => onChange({ groups: event.currentTarget.value })}

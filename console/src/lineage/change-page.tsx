@@ -146,8 +146,8 @@ function Editor({ kind, name, source, version, kept }: Edited) {
           <DefinitionFiles
             folder={folderOf(kind, name)}
             files={files}
-            onChange={(next) => {
-              setFiles(next);
+            onChange={(change) => {
+              setFiles(change);
               changed();
             }}
           />

@@ -24,17 +24,18 @@ interface DefinitionFilesProps {
   /** Of the definition: files begin beside it. */
   folder: string;
   files: readonly AddedFile[];
-  onChange: (files: readonly AddedFile[]) => void;
+  /** Called with what is to become of the files as they are then: those that are picked are read first, and meanwhile people write on. */
+  onChange: (change: (files: readonly AddedFile[]) => readonly AddedFile[]) => void;
 }
 
 /** The files that a definition names: code to be edited here, models and documents to be picked. */
 export function DefinitionFiles({ folder, files, onChange }: DefinitionFilesProps) {
   const change = (id: string, to: Partial<AddedFile>) =>
-    onChange(files.map((file) => (file.id === id ? { ...file, ...to } : file)));
+    onChange((all) => all.map((file) => (file.id === id ? { ...file, ...to } : file)));
   const add = async (picked: File[]) => {
     const read = await Promise.all(picked.map((file) => readFile(folder, file)));
     const paths = new Set(read.map(({ path }) => path));
-    onChange([...files.filter(({ path }) => !paths.has(path)), ...read]);
+    onChange((all) => [...all.filter(({ path }) => !paths.has(path)), ...read]);
   };
   return (
     <Stack gap="sm">
@@ -59,7 +60,7 @@ export function DefinitionFiles({ folder, files, onChange }: DefinitionFilesProp
                 color="gray"
                 size={36}
                 aria-label={`Leave out ${file.path}`}
-                onClick={() => onChange(files.filter(({ id }) => id !== file.id))}
+                onClick={() => onChange((all) => all.filter(({ id }) => id !== file.id))}
               >
                 <IconX size={16} />
               </ActionIcon>

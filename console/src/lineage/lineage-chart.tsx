@@ -3,7 +3,7 @@ import { type Edge, Handle, type Node, type NodeProps, Position } from '@xyflow/
 import { useMemo } from 'react';
 import type { LineageGraph, LineageNode } from '../api/lineage.ts';
 import { arrow, GraphChart } from '../display/graph-chart.tsx';
-import { placeLineage } from './lineage-layout.ts';
+import { nameOnCard, placeLineage } from './lineage-layout.ts';
 
 const HEIGHT_MIN = 220;
 /** Sixteen rows at full size: a model with its features. */
@@ -43,14 +43,16 @@ export function LineageChart({ graph, onSelect }: { graph: LineageGraph; onSelec
 }
 
 function Card({ data: { node, selected } }: NodeProps<NodeOfChart>) {
+  const { owner, name } = nameOnCard(node);
   return (
     <div className="lineage-card" data-selected={selected} title={node.id}>
       <Handle type="target" position={Position.Left} isConnectable={false} />
       <span className="lineage-kind">
         {node.kind}
         {node.version === undefined ? '' : ` v${node.version}`}
+        {owner === undefined ? '' : ` of ${owner}`}
       </span>
-      <span className="lineage-name">{node.name}</span>
+      <span className="lineage-name">{name}</span>
       <Handle type="source" position={Position.Right} isConnectable={false} />
     </div>
   );

@@ -29,3 +29,25 @@ export function placeLineage({ nodes, edges }: Pick<LineageGraph, 'nodes' | 'edg
     height: (graph.graph() as { height?: number }).height ?? 0,
   };
 }
+
+/** What stands between the name of the owner and that of its member, by the kind of the member. */
+const MEMBER_MARKS: Readonly<Record<string, string>> = {
+  field: '#',
+  feature: '.',
+  'service-feature': '.',
+  'decision-input': '.',
+};
+
+/**
+ * The name of a node in two lines: cut at the end, members of one owner would all look the same.
+ *
+ * @example nameOnCard({ kind: 'feature', name: 'orders.spend_30d' }) // { owner: 'orders', name: 'spend_30d' }
+ */
+export function nameOnCard({ kind, name }: Pick<LineageNode, 'kind' | 'name'>): {
+  owner?: string;
+  name: string;
+} {
+  const mark = MEMBER_MARKS[kind];
+  const at = mark === undefined ? -1 : name.lastIndexOf(mark);
+  return at < 1 ? { name } : { owner: name.slice(0, at), name: name.slice(at + 1) };
+}

@@ -92,20 +92,22 @@ function Chooser({ node, onChoose }: { node: string; onChoose: (node: string) =>
   const [text, setText] = useState(node);
   return (
     <form
+      style={{ maxWidth: '100%' }}
       onSubmit={(event) => {
         event.preventDefault();
         onChoose(text.trim());
       }}
     >
-      <Group align="flex-end" gap="xs">
+      <Group align="flex-end" gap="xs" wrap="nowrap">
         <TextInput
           label="Node"
           w={340}
+          miw={0}
           value={text}
           placeholder="Such as model:return-risk"
           onChange={(event) => setText(event.currentTarget.value)}
         />
-        <Button type="submit" variant="default">
+        <Button type="submit" variant="default" style={{ flex: 'none' }}>
           Show
         </Button>
       </Group>

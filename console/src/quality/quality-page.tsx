@@ -31,6 +31,8 @@ export function QualityPage() {
   const queues = useQuery(queuesQuery);
   const names = (queues.data?.items ?? []).map(({ name }) => name);
   const queue = chosen ?? names[0];
+  // One that is not there stands in the list all the same: else the first would stand for it, and could not be chosen.
+  const offered = chosen === undefined || names.includes(chosen) ? names : [chosen, ...names];
   const show = (search: { queue?: string; days?: string }) =>
     void navigate({ search: (before) => ({ ...before, ...search }), replace: true });
   return (
@@ -43,7 +45,7 @@ export function QualityPage() {
             <NativeSelect
               aria-label="Queue"
               w={{ base: '100%', xs: 260 }}
-              data={names}
+              data={offered}
               value={queue ?? ''}
               onChange={(event) => show({ queue: event.currentTarget.value })}
             />
@@ -216,6 +218,12 @@ function Suggestion({ title, comparison, empty, note }: SuggestionProps) {
           <section style={{ overflowX: 'auto' }} tabIndex={0} aria-label={`${title}: how often`}>
             <ConfusionTable table={table} />
           </section>
+          {table.omitted > 0 && (
+            <Text size="xs" c="dimmed">
+              {count(table.omitted)} answers are not in the table: it has the most frequent ones. Name the
+              field that decides as “outcome” of the queue to compare by it alone.
+            </Text>
+          )}
           {note && (
             <Text size="xs" c="dimmed">
               {note}

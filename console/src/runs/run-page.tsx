@@ -69,24 +69,27 @@ function Up() {
 function Subtitle({ run }: { run: Run }) {
   const { workflow, version, startedAt, endedAt, costMicroUsd } = run;
   return (
-    <Group gap={6}>
-      <PageLink to="/runs" search={{ workflow }} size="sm">
-        {workflow}
-      </PageLink>
-      <span>v{version} ·</span>
+    <div className="dotted">
+      <span>
+        <PageLink to="/runs" search={{ workflow }} size="sm">
+          {workflow}
+        </PageLink>{' '}
+        v{version}
+      </span>
       <span>
         started <Time at={startedAt} />
       </span>
-      {startedAt && endedAt && <span>· took {duration(Date.parse(endedAt) - Date.parse(startedAt))}</span>}
-      <span>· {money(costMicroUsd ?? 0)}</span>
+      {startedAt && endedAt && <span>took {duration(Date.parse(endedAt) - Date.parse(startedAt))}</span>}
+      <span>{money(costMicroUsd ?? 0)}</span>
       {run.queue?.ahead !== undefined && (
         <span>
-          · waits in {run.queue.name}, {run.queue.ahead} before it
+          waits in {run.queue.name}, {run.queue.ahead} before it
         </span>
       )}
-      <span>·</span>
-      <Id value={run.id} />
-    </Group>
+      <span>
+        <Id value={run.id} />
+      </span>
+    </div>
   );
 }
 

@@ -244,7 +244,7 @@ class Inclusion implements Checker {
     const say: Say = (code, keyword, message) =>
       found.push(refused(code, reader, shape.nodes[0], keyword, message));
     if (schema.type !== undefined) {
-      const gone = [...shape.types].filter((type) => !typesNamed(schema.type!).has(type));
+      const gone = [...shape.types].filter((type) => !typesNamed(schema).has(type));
       if (gone.length > 0) say('TYPE_NARROWED', 'type', `${typeWords(gone)} is refused`);
     }
     for (const keyword of ['enum', 'const'])

@@ -1,5 +1,6 @@
 import { isObject, type JsonObject } from '../../kernel/json.ts';
-import type { SchemaNode } from './node.ts';
+import { schemasBeside } from './dependencies.ts';
+import { objectAt, type SchemaNode } from './node.ts';
 import { type Conjunction, gather, type Shape, schemaNode } from './shape.ts';
 
 /** What an object or an array says of its members, put together over all parts of a conjunction. */
@@ -153,8 +154,7 @@ function partsInPlace(owner: SchemaNode): SchemaNode[] | undefined {
         for (const index of schema[keyword].keys()) queue.push(document.child(node, keyword, index));
     for (const keyword of ['if', 'then', 'else'])
       if (schema[keyword] !== undefined) queue.push(document.child(node, keyword));
-    for (const name of Object.keys(objectAt(schema, 'dependentSchemas')))
-      queue.push(document.child(node, 'dependentSchemas', name));
+    queue.push(...schemasBeside(node).map(({ schema: beside }) => beside));
   }
   return [...found];
 }
@@ -185,9 +185,4 @@ export function prefixLength(shape: Shape): number {
 
 export function matches(pattern: string, name: string): boolean {
   return new RegExp(pattern, 'u').test(name);
-}
-
-export function objectAt(schema: SchemaNode['schema'], keyword: string): JsonObject {
-  const value = isObject(schema) ? schema[keyword] : undefined;
-  return isObject(value) ? value : {};
 }

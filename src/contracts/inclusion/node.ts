@@ -1,7 +1,7 @@
-import { Ajv2020, MissingRefError, type ValidateFunction } from 'ajv/dist/2020.js';
-import { addFormats } from '../../kernel/formats.ts';
+import { type Ajv2020, MissingRefError, type ValidateFunction } from 'ajv/dist/2020.js';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { escapePointer, unescapePointer } from '../../kernel/schema.ts';
+import { schemaCompiler } from '../../kernel/schema-compiler.ts';
 import { boundedPatterns } from './pattern.ts';
 
 export type Schema = JsonObject | boolean;
@@ -105,14 +105,13 @@ export class SchemaDocument {
 
   #compile(node: SchemaNode): ValidateFunction {
     if (!this.#ajv) {
-      this.#ajv = new Ajv2020({
+      const { schema } = this.root;
+      this.#ajv = schemaCompiler(schema, {
         strict: false,
         validateSchema: false,
         logger: false,
         code: { regExp: boundedPatterns },
       });
-      addFormats(this.#ajv);
-      const { schema } = this.root;
       this.#ajv.addSchema(isObject(schema) ? { ...schema, $id: this.#id } : schema, this.#id);
     }
     if (typeof node.schema === 'boolean') return this.#ajv.compile(node.schema);
@@ -141,4 +140,10 @@ export class SchemaDocument {
     );
     return below.includes(true) || (!isRoot && isObject(value) && typeof value.$id === 'string');
   }
+}
+
+/** The mapping that a keyword holds; an empty one where there is none. */
+export function objectAt(schema: Schema, keyword: string): JsonObject {
+  const value = isObject(schema) ? schema[keyword] : undefined;
+  return isObject(value) ? value : {};
 }

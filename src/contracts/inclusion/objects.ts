@@ -1,17 +1,9 @@
 import type { JsonObject } from '../../kernel/json.ts';
+import { requiredBeside, schemasBeside } from './dependencies.ts';
 import type { FindingCode, Refused } from './finding.ts';
 import type { Checker } from './inclusion.ts';
-import {
-  knownNames,
-  knownPatterns,
-  matches,
-  namesOf,
-  objectAt,
-  patternOf,
-  propertyOf,
-  restOf,
-} from './members.ts';
-import type { SchemaNode } from './node.ts';
+import { knownNames, knownPatterns, matches, namesOf, patternOf, propertyOf, restOf } from './members.ts';
+import { objectAt, type SchemaNode } from './node.ts';
 import type { Say } from './scalars.ts';
 import { type Conjunction, gather, type Shape, schemaNode } from './shape.ts';
 
@@ -24,7 +16,7 @@ export function compareObjects(checker: Checker, shape: Shape, reader: SchemaNod
     if (!shape.required.has(name))
       say('REQUIRED_ATTRIBUTE_ADDED', 'required', `objects without “${name}” are refused`);
   compareCounts(checker, shape, schema, say);
-  compareDependencies(checker, shape, schema, say);
+  compareDependencies(checker, shape, reader, say);
   return [
     ...compareProperties(checker, shape, reader),
     ...comparePatterns(checker, shape, reader),
@@ -206,22 +198,18 @@ function isAbsent(checker: Checker, shape: Shape, name: string): boolean {
   return checker.isNever(property);
 }
 
-function compareDependencies(checker: Checker, shape: Shape, schema: JsonObject, say: Say): void {
-  for (const [name, further] of Object.entries(objectAt(schema, 'dependentRequired'))) {
+function compareDependencies(checker: Checker, shape: Shape, reader: SchemaNode, say: Say): void {
+  for (const { keyword, name, further } of requiredBeside(reader)) {
     const promised = gather(withProperty(shape, name)).required;
-    const missing = (further as string[]).filter((other) => !promised.has(other));
+    const missing = further.filter((other) => !promised.has(other));
     if (missing.length === 0 || isAbsent(checker, shape, name)) continue;
     const message = `objects with “${name}” and without ${missing.map((other) => `“${other}”`).join(', ')} are refused`;
-    say('DEPENDENCY_ARRAY_ADDED', 'dependentRequired', message);
+    say('DEPENDENCY_ARRAY_ADDED', keyword, message);
   }
 }
 
 function compareDependentSchemas(checker: Checker, shape: Shape, reader: SchemaNode): Refused[] {
-  return Object.keys(objectAt(reader.schema, 'dependentSchemas')).flatMap((name) => {
-    if (isAbsent(checker, shape, name)) return [];
-    return checker.include(
-      withProperty(shape, name),
-      reader.document.child(reader, 'dependentSchemas', name),
-    );
-  });
+  return schemasBeside(reader).flatMap(({ name, schema }) =>
+    isAbsent(checker, shape, name) ? [] : checker.include(withProperty(shape, name), schema),
+  );
 }

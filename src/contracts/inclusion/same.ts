@@ -57,6 +57,7 @@ export function isSame(a: SchemaNode, b: SchemaNode, met = new Set<string>()): b
     if (keyword === '$ref') return isSameReference(a, b, String(left), String(right), met);
     if (keyword === '$dynamicRef') return false;
     if (SCHEMAS.has(keyword)) return isSame(a.document.child(a, keyword), b.document.child(b, keyword), met);
+    if (keyword === 'dependencies' && !hasListsOnly(left)) return false; // references in it may lead elsewhere
     if (!LISTS.has(keyword) && !MAPS.has(keyword)) return canonicalize(left) === canonicalize(right);
     const names = namesOf(left);
     return (
@@ -78,6 +79,10 @@ function isSameReference(
   const [x, y] = [a.document.resolve(left), b.document.resolve(right)];
   if (x && y) return isSame(x, y, met);
   return !x && !y && left === right && !left.startsWith('#');
+}
+
+function hasListsOnly(value: Json): boolean {
+  return Object.values(value as JsonObject).every(Array.isArray);
 }
 
 function keywordsOf(schema: JsonObject): string[] {

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../kernel/json.ts';
-import { areMultiples } from './decimal.ts';
+import { areMultiples } from '../../kernel/multiples.ts';
 import type { FindingCode } from './finding.ts';
-import type { Shape } from './shape.ts';
+import { INT32_MAX, INT32_MIN, type Shape } from './shape.ts';
 
 export type Say = (code: FindingCode, keyword: string, message: string) => void;
 
@@ -13,6 +13,12 @@ const WIDER_FORMATS: Readonly<Record<string, readonly string[]>> = {
   email: ['idn-email'],
   hostname: ['idn-hostname'],
 };
+
+/** Formats that refuse no text: they say how one is shown, or are about numbers (OpenAPI's registry of formats). */
+const TAKES_EVERY_TEXT: ReadonlySet<string> = new Set([
+  ...['password', 'binary'],
+  ...['int32', 'int64', 'float', 'double'],
+]);
 
 /** Where numbers of a writer fall out of the bounds of a reader. */
 export function compareNumbers(shape: Shape, reader: JsonObject, say: Say): void {
@@ -34,6 +40,10 @@ export function compareNumbers(shape: Shape, reader: JsonObject, say: Say): void
     if (!isBelow)
       say('MAXIMUM_DECREASED', 'exclusiveMaximum', `numbers not below ${exclusiveMaximum} are refused`);
   }
+  const { format } = reader;
+  const isInt32 = lower.value >= INT32_MIN && upper.value <= INT32_MAX;
+  if ((format === 'int32' && !(isWhole && isInt32)) || (format === 'int64' && !isWhole))
+    say('FORMAT_CHANGED', 'format', `numbers that are not of the format ${format} are refused`);
   if (typeof multipleOf === 'number') {
     const steps = isWhole ? [...multiples, 1] : multiples;
     if (!areMultiples(steps, multipleOf))
@@ -51,7 +61,7 @@ export function compareStrings(shape: Shape, reader: JsonObject, say: Say): void
     say('MAX_LENGTH_DECREASED', 'maxLength', `texts of more than ${maxLength} characters are refused`);
   if (typeof pattern === 'string' && !shape.patterns.has(pattern) && !matchesAll(pattern))
     say('PATTERN_CHANGED', 'pattern', `texts that do not match ${pattern} are refused`);
-  if (typeof format !== 'string') return;
+  if (typeof format !== 'string' || TAKES_EVERY_TEXT.has(format)) return;
   const formats = [...shape.formats].flatMap((name) => [name, ...(WIDER_FORMATS[name] ?? [])]);
   if (!formats.includes(format))
     say('FORMAT_CHANGED', 'format', `texts that are not of the format ${format} are refused`);

@@ -1,6 +1,7 @@
 import { canonicalize } from '../../kernel/canonical.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
-import { wholeStep } from './decimal.ts';
+import { wholeStep } from '../../kernel/multiples.ts';
+import { requiredBeside, schemasBeside } from './dependencies.ts';
 import { SchemaDocument, type SchemaNode } from './node.ts';
 
 /** JSON's types, `number` taken apart so that `integer` is one of its parts. */
@@ -53,6 +54,8 @@ interface Alternatives {
 }
 
 const EVERY_TYPE: ReadonlySet<ValueType> = new Set(TYPES);
+export const INT32_MIN = -(2 ** 31);
+export const INT32_MAX = 2 ** 31 - 1;
 const ALTERNATIVES_DEPTH_MAX = 3; // types are looked for in alternatives of alternatives, no deeper
 
 /** Gathers what a conjunction says by itself, without asking whether properties can have values. */
@@ -139,20 +142,13 @@ function inPlace(node: SchemaNode): SchemaNode[] {
 function dependent(shape: Shape, nodes: readonly SchemaNode[]): SchemaNode[] {
   for (let size = -1; size !== shape.required.size; ) {
     size = shape.required.size;
-    for (const { schema } of nodes) {
-      const { dependentRequired } = schema as JsonObject;
-      if (!isObject(dependentRequired)) continue;
-      for (const [name, further] of Object.entries(dependentRequired))
-        if (shape.required.has(name)) for (const other of further as string[]) shape.required.add(other);
-    }
+    for (const { name, further } of nodes.flatMap(requiredBeside))
+      if (shape.required.has(name)) for (const other of further) shape.required.add(other);
   }
   if (shape.types.size !== 1 || !shape.types.has('object')) return []; // of other values nothing is required
-  return nodes.flatMap((node) => {
-    const { dependentSchemas } = node.schema as JsonObject;
-    if (!isObject(dependentSchemas)) return [];
-    const due = Object.keys(dependentSchemas).filter((name) => shape.required.has(name));
-    return due.map((name) => node.document.child(node, 'dependentSchemas', name));
-  });
+  return nodes
+    .flatMap(schemasBeside)
+    .flatMap(({ name, schema }) => (shape.required.has(name) ? [schema] : []));
 }
 
 function alternativesOf(node: SchemaNode): Alternatives[] {
@@ -182,7 +178,7 @@ function alternativesOf(node: SchemaNode): Alternatives[] {
 }
 
 function tighten(shape: Shape, schema: JsonObject): void {
-  if (schema.type !== undefined) keepTypes(shape, typesNamed(schema.type));
+  if (schema.type !== undefined) keepTypes(shape, typesNamed(schema));
   if (schema.const !== undefined) keepValues(shape, [schema.const]);
   if (Array.isArray(schema.enum)) keepValues(shape, schema.enum);
   const number = (name: string) => (typeof schema[name] === 'number' ? schema[name] : undefined);
@@ -195,7 +191,7 @@ function tighten(shape: Shape, schema: JsonObject): void {
   shape.minLength = Math.max(shape.minLength, number('minLength') ?? 0);
   shape.maxLength = Math.min(shape.maxLength, number('maxLength') ?? Number.POSITIVE_INFINITY);
   if (typeof schema.pattern === 'string') shape.patterns.add(schema.pattern);
-  if (typeof schema.format === 'string') shape.formats.add(schema.format);
+  if (typeof schema.format === 'string') tightenByFormat(shape, schema.format);
   const contained = schema.contains === undefined ? 0 : (number('minContains') ?? 1);
   shape.minItems = Math.max(shape.minItems, number('minItems') ?? 0, contained);
   shape.maxItems = Math.min(shape.maxItems, number('maxItems') ?? Number.POSITIVE_INFINITY);
@@ -203,6 +199,16 @@ function tighten(shape: Shape, schema: JsonObject): void {
   if (Array.isArray(schema.required)) for (const name of schema.required) shape.required.add(name as string);
   shape.minProperties = Math.max(shape.minProperties, number('minProperties') ?? 0);
   shape.maxProperties = Math.min(shape.maxProperties, number('maxProperties') ?? Number.POSITIVE_INFINITY);
+}
+
+/** Two formats are about numbers (OpenAPI's registry of formats); the others about texts. */
+function tightenByFormat(shape: Shape, format: string): void {
+  shape.formats.add(format);
+  if (format !== 'int32' && format !== 'int64') return;
+  shape.multiples.push(1);
+  if (format === 'int64') return;
+  raise(shape, INT32_MIN, false);
+  lower(shape, INT32_MAX, false);
 }
 
 function raise(shape: Shape, value: number | undefined, isExclusive: boolean): void {
@@ -234,7 +240,7 @@ function applyNegative(shape: Shape, schema: SchemaNode['schema']): void {
   if (keywords.length === 0) shape.isImpossible = true;
   if (keywords.length !== 1) return;
   if (schema.type !== undefined) {
-    const excluded = typesNamed(schema.type);
+    const excluded = typesNamed(schema);
     shape.types = new Set([...shape.types].filter((type) => !excluded.has(type)));
   }
   if (Array.isArray(schema.required) && schema.required.length === 1) {
@@ -307,8 +313,12 @@ function roundToWhole(shape: Shape): void {
   }
 }
 
-export function typesNamed(type: Json): Set<ValueType> {
-  const names = (Array.isArray(type) ? type : [type]) as string[];
+/** The types that `type` lets in; `nullable`, of OpenAPI 3.0 and gone by in validating, lets null in beside them. */
+export function typesNamed({ type, nullable }: JsonObject): Set<ValueType> {
+  const names = [
+    ...(Array.isArray(type) ? type : [type]),
+    ...(nullable === true ? ['null'] : []),
+  ] as string[];
   return new Set(
     names.flatMap((name): ValueType[] => (name === 'number' ? ['integer', 'fraction'] : [name as ValueType])),
   );

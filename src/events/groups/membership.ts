@@ -19,8 +19,8 @@ export interface Appendix {
 const CHANNEL = 'aios_events';
 /** Appends of this time are told to the other members in one message: NOTIFY takes a lock of the whole server at its commit. */
 const TELL_MS = 5;
-/** A message holds 8000 bytes. */
-const TYPES_CHARS_MAX = 4000;
+/** Postgres takes messages below 8000 bytes. */
+const MESSAGE_BYTES_MAX = 7999;
 
 /**
  * What this process is to the consumer groups: a member with a lease, on a connection of its own. The lease ends when its time is over
@@ -94,18 +94,14 @@ export class Membership {
 
   #send(): void {
     this.#telling = undefined;
-    const types = [...this.#types];
-    const isShort = types.reduce((sum, type) => sum + type.length, 0) < TYPES_CHARS_MAX;
-    const appended: Appendix = { heads: [...this.#heads], types: isShort ? types : null };
+    const told = (types: Appendix['types']) =>
+      JSON.stringify({ from: this.id, heads: [...this.#heads], types });
+    const whole = told([...this.#types]);
+    const message = Buffer.byteLength(whole) <= MESSAGE_BYTES_MAX ? whole : told(null);
     this.#heads = new Map();
     this.#types = new Set();
     this.#connect()
-      .then((connection) =>
-        connection.query('select pg_notify($1, $2)', [
-          CHANNEL,
-          JSON.stringify({ from: this.id, ...appended }),
-        ]),
-      )
+      .then((connection) => connection.query('select pg_notify($1, $2)', [CHANNEL, message]))
       .catch(this.#dependencies.onError);
   }
 

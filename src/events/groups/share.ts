@@ -57,8 +57,11 @@ export class PartitionShare {
   async look(): Promise<GroupPartition[]> {
     const { db, group, membership } = this.#dependencies;
     const { partitions, members } = await readGroup(db, group);
-    for (const { partition, epoch } of partitions)
+    for (const { partition, epoch, owner } of partitions) {
       if (this.#owned.has(partition) && this.#owned.get(partition) !== epoch) this.lose(partition);
+      // It was taken, or not given up, by a statement whose answer was lost with its connection: nobody else takes what a living member has.
+      if (membership && owner === membership.id) this.#owned.set(partition, epoch);
+    }
     this.#isShared = members.some((member) => member !== membership?.id);
     if (!membership) return partitions;
     if (!members.includes(membership.id)) {

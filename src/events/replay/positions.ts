@@ -2,6 +2,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../store/database.ts';
 import { timestamp } from '../../store/rows.ts';
 import { PARTITIONS } from '../partitions.ts';
+import { firstSegmentSince } from '../retention/segments.ts';
 
 /** A place in the whole log: the first events recorded at a time or later, or one offset for each partition. */
 export type Place = { readonly timeMs: number } | { readonly offsets: readonly number[] };
@@ -59,9 +60,8 @@ async function offsetsOf(db: Queryable, place: Place, { first, next }: Ends): Pr
     );
   }
   const rows = await db.query<{ log_offset: number | null }>(
-    // Segments that were closed well before that time hold nothing of it.
     `select (select first_offset from event_batches b where b.partition = p.partition and recorded_at >= $1
-         and segment >= (select coalesce(max(number), 0) + 1 from event_segments where kind = 'events' and closed_at < $1::timestamptz - interval '1 minute')
+         and segment >= ${firstSegmentSince('$1')}
        order by first_offset limit 1) as log_offset
      from event_partitions p order by partition`,
     [timestamp(place.timeMs)],

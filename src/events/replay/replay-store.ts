@@ -1,7 +1,7 @@
 import { tellChange } from '../../store/changes.ts';
-import type { Queryable } from '../../store/database.ts';
+import type { Database, Queryable } from '../../store/database.ts';
 import { timestamp } from '../../store/rows.ts';
-import { GROUPS_MOVED } from '../group-offsets.ts';
+import { GROUPS_MOVED, LOG_ENDS } from '../group-offsets.ts';
 import type { Selection } from '../selection.ts';
 
 /** Who gets the events: a consumer group's handler, beside the group's own place in the log, or one flow. */
@@ -33,12 +33,6 @@ const COLUMNS = `id, target, selection, from_offsets as "from", until_offsets as
   (select coalesce(sum(greatest(until_offsets[partition + 1] - log_offset, 0)), 0)::bigint
    from event_consumers where consumer_group = 'replay:' || id) as remaining`;
 
-/**
- * Where the log begins, so that a place which was found before a part of it was dropped is not before that: nothing is read there, and a group would stay for ever. A drop
- * waits for whoever asks (it takes the row for itself), an append does not.
- */
-const LOG_BEGIN = 'select first_offsets from event_head for key share';
-
 /** Adds a replay with the offsets of its group; false when it is there already. */
 export async function insertReplay(
   tx: Queryable,
@@ -53,7 +47,7 @@ export async function insertReplay(
   }: Omit<Replay, 'status' | 'handled' | 'endedAt' | 'remaining'>,
 ): Promise<boolean> {
   const rows = await tx.query(
-    `with log as materialized (${LOG_BEGIN}), added as (
+    `with log as materialized (${LOG_ENDS}), added as (
        insert into event_replays (id, target, selection, from_offsets, until_offsets, created_by, created_at)
        values ($1, $2, $3, $4::bigint[], $5::bigint[], $6, $7) on conflict do nothing returning id),
      grouped as (
@@ -102,28 +96,31 @@ export async function countHandled(tx: Queryable, id: string, count: number): Pr
 export const replayRecords = { table: 'event_replays', over: "status <> 'running' and ended_at < $1" };
 
 /** Ends the replays that have come to the end of their range, with their groups. */
-export async function completeReplays(db: Queryable): Promise<void> {
-  await db.query(
-    `with done as (
-       update event_replays r set status = 'completed', ended_at = now() where status = 'running' and not exists (
-         select from event_consumers c where c.consumer_group = 'replay:' || r.id
-           and c.log_offset < r.until_offsets[c.partition + 1]) returning id)
-     delete from event_consumers using done where consumer_group = 'replay:' || done.id`,
+export async function completeReplays(db: Database): Promise<void> {
+  const done = await db.query<{ id: string }>(
+    `select id from event_replays r where status = 'running' and not exists (
+       select from event_consumers c where c.consumer_group = 'replay:' || r.id
+         and c.log_offset < r.until_offsets[c.partition + 1])`,
   );
+  for (const { id } of done) await db.transaction((tx) => endReplay(tx, id, 'completed'));
 }
 
-/** False when it has ended already. */
-export async function cancelReplay(tx: Queryable, id: string): Promise<boolean> {
+/** Ends a replay with its group; false when it has ended already. */
+export async function endReplay(
+  tx: Queryable,
+  id: string,
+  status: 'completed' | 'canceled',
+): Promise<boolean> {
   // In the order of whoever works on it: its place in the log first, then what it has handed over.
   await tx.query('select from event_consumers where consumer_group = $1 order by partition for update', [
-    `replay:${id}`,
+    replayGroup(id),
   ]);
   const rows = await tx.query(
-    `with gone as (
-       update event_replays set status = 'canceled', ended_at = now() where id = $1 and status = 'running' returning id),
-     left_over as (delete from event_consumers using gone where consumer_group = 'replay:' || gone.id)
-     select id from gone`,
-    [id],
+    `with ended as (
+       update event_replays set status = $2, ended_at = now() where id = $1 and status = 'running' returning id),
+     left_over as (delete from event_consumers using ended where consumer_group = 'replay:' || ended.id)
+     select id from ended`,
+    [id, status],
   );
   return rows.length > 0;
 }
@@ -134,13 +131,13 @@ export async function cancelReplaysInto(tx: Queryable, consumer: string): Promis
     `select id from event_replays where status = 'running' and target ->> 'consumer' = $1 order by id`,
     [consumer],
   );
-  for (const { id } of rows) await cancelReplay(tx, id);
+  for (const { id } of rows) await endReplay(tx, id, 'canceled');
 }
 
 /** Sets the place of a group; what its owners have in hand is refused, and they go on from here. */
 export async function resetGroup(tx: Queryable, group: string, offsets: readonly number[]): Promise<void> {
   await tx.query(
-    `with log as materialized (${LOG_BEGIN})
+    `with log as materialized (${LOG_ENDS})
      update event_consumers c set log_offset = greatest(t.log_offset, first_offsets[t.number]), owner = null, epoch = epoch + 1
      from log, unnest($2::bigint[]) with ordinality as t(log_offset, number)
      where c.consumer_group = $1 and c.partition = t.number - 1`,

@@ -3,12 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { definitionMigrations } from '../../store/definitions.ts';
-import { type Write, write } from '../../store/group-commit.ts';
+import { type Write, write } from '../../store/lane.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
 import { EventConsumers } from '../consumers.ts';
 import { event } from '../event-under-test.ts';
+import { registerGroup } from '../group-offsets.ts';
 import { EventLog } from '../log.ts';
 import { eventMigrations } from '../migrations.ts';
+import { cancelReplaysInto } from './replay-store.ts';
 import { Replays } from './replays.ts';
 
 describe('replays into a consumer', () => {
@@ -53,6 +55,9 @@ describe('replays into a consumer', () => {
   });
   const audit = (_plan: unknown, payload: unknown): Write =>
     write({ name: 'noted', order: 99, write: async (_tx, items) => void audited.push(...items) }, payload);
+  const until = async (isSo: () => Promise<boolean>) => {
+    while (!(await isSo())) await sleep(5);
+  };
   const target = { consumer: 'sink' };
   const ended = async (id: string) => {
     while ((await replays.get(id)).status === 'running') await sleep(10);
@@ -118,6 +123,27 @@ describe('replays into a consumer', () => {
     await database.db.query('alter table away rename to event_group_members');
     expect(await ended(id!)).toMatchObject({ status: 'completed', handled: 1 });
     onError = thrown;
+  });
+
+  it('are not begun into a group that ends meanwhile: nobody would ever work on them', async () => {
+    const consumer = 'ending';
+    consumers.add({ group: consumer, isRepeatable: true, handle: async () => undefined });
+    await registerGroup(database.db, consumer, 'earliest');
+    const faults: unknown[] = [];
+    let creating: Promise<unknown> | undefined;
+    await database.db.transaction(async (tx) => {
+      await tx.query('delete from event_consumers where consumer_group = $1', [consumer]);
+      await cancelReplaysInto(tx, consumer);
+      creating = replays
+        .create({ target: { consumer }, by: 'me' }, audit)
+        .catch((error) => faults.push(error));
+      const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await Promise.race([creating, until(async () => (await database.db.query(waiting)).length > 0)]);
+    });
+    await creating;
+    expect(faults).toMatchObject([{ code: 'events.unknown_consumer' }]);
+    const reset = replays.create({ target: { consumer }, resets: true, by: 'me' }, audit);
+    await expect(reset).rejects.toMatchObject({ code: 'events.unknown_consumer' });
   });
 
   it('end when they are canceled', async () => {

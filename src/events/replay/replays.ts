@@ -6,20 +6,21 @@ import type { JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Changes } from '../../store/changes.ts';
 import type { Database, Queryable } from '../../store/database.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { Poller } from '../../store/poller.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
-import type { ConsumerDefinition } from '../consumer-definition.ts';
+import type { ConsumerDefinition, OnRollback } from '../consumer-definition.ts';
 import type { EventConsumers } from '../consumers.ts';
 import { countEvents } from '../count.ts';
+import { holdGroup } from '../group-offsets.ts';
 import type { EventLog } from '../log.ts';
 import { PARTITIONS } from '../partitions.ts';
 import { compileSelection, type Selection } from '../selection.ts';
 import { type Place, resolveRange } from './positions.ts';
 import {
-  cancelReplay,
   completeReplays,
   countHandled,
+  endReplay,
   insertReplay,
   type Replay,
   type ReplayTarget,
@@ -52,7 +53,7 @@ interface ReplayedWorkflows {
   start(
     events: readonly LoggedEvent[],
     tx: Queryable,
-    into: { workflow: string; replayId: string },
+    options: { into: { workflow: string; replayId: string }; onRollback: OnRollback },
   ): Promise<() => void>;
 }
 
@@ -103,9 +104,11 @@ export class Replays {
       changes: dependencies.changes,
       tables: ['event_replays'],
     });
+    const others = dependencies.consumers.onUnknownGroup;
     dependencies.consumers.onUnknownGroup = async (group) => {
-      const replay = await readReplay(dependencies.db, group.replace('replay:', ''));
-      return replay && this.#consumerOf(replay);
+      if (!group.startsWith(replayGroup(''))) return others(group);
+      const replay = await readReplay(dependencies.db, group.slice(replayGroup('').length));
+      return replay && (await this.#consumerOf(replay));
     };
   }
 
@@ -115,7 +118,7 @@ export class Replays {
    * @throws AiosError `events.unknown_consumer`, `events.position_invalid`, `expression.syntax`, `workflow.not_found`
    */
   async plan({ target, from, until, types, filter }: ReplayRequest): Promise<ReplayPlan> {
-    this.#requireTarget(target);
+    await this.#requireTarget(target);
     const isSelected = compileSelection({ types, filter });
     const { db, log, limits } = this.#dependencies;
     const range = await resolveRange(db, from, until);
@@ -170,6 +173,9 @@ export class Replays {
         createdBy: by,
         createdAt: clock.now(),
       };
+      // One that ends meanwhile ends its replays: it must not miss this one.
+      if ('consumer' in target && !(await holdGroup(tx, target.consumer)))
+        throw unknownConsumer(target.consumer, 'it has just ended');
       if (resets) await resetGroup(tx, (target as { consumer: string }).consumer, from);
       else if (!(await insertReplay(tx, replay))) return;
       committed = await writeInTransaction(tx, [
@@ -205,7 +211,7 @@ export class Replays {
     await this.get(id);
     let committed = () => {};
     await this.#dependencies.db.transaction(async (tx) => {
-      if (await cancelReplay(tx, id)) committed = await writeInTransaction(tx, [audit()]);
+      if (await endReplay(tx, id, 'canceled')) committed = await writeInTransaction(tx, [audit()]);
     });
     committed();
     return this.get(id);
@@ -246,16 +252,16 @@ export class Replays {
     }
     for (const replay of running) {
       if (this.#running.has(replay.id)) continue;
-      const definition = this.#consumerOf(replay);
-      if (!definition) continue; // its consumer or flow is not known to this process
+      const definition = await this.#consumerOf(replay);
+      if (!definition) continue; // its consumer has ended since, and the replay with it
       await consumers.addRunning(definition);
       this.#running.add(replay.id); // not before: one that could not begin is begun at the next look
     }
   }
 
-  #consumerOf({ id, target, selection, until }: Replay): ConsumerDefinition | undefined {
+  async #consumerOf({ id, target, selection, until }: Replay): Promise<ConsumerDefinition | undefined> {
     const { consumers, workflows } = this.#dependencies;
-    const consumer = 'consumer' in target ? consumers.definition(target.consumer) : undefined;
+    const consumer = 'consumer' in target ? await consumers.find(target.consumer) : undefined;
     if ('consumer' in target && !consumer?.isRepeatable) return undefined;
     const isSelected = compileSelection(selection);
     const deliver = consumer?.deliver?.bind(consumer);
@@ -265,30 +271,43 @@ export class Replays {
       until,
       room: () =>
         'workflow' in target ? workflows.room() : (consumer?.room?.() ?? Number.POSITIVE_INFINITY),
-      async handle(events, tx) {
+      async handle(events, tx, onRollback) {
         const selected = events.filter(({ event }) => isSelected(event));
         if (selected.length === 0) return undefined;
         await countHandled(tx, id, selected.length);
         return consumer
-          ? consumer.handle(selected, tx)
-          : workflows.start(selected, tx, { ...(target as { workflow: string }), replayId: id });
+          ? consumer.handle(selected, tx, onRollback)
+          : workflows.start(selected, tx, {
+              into: { ...(target as { workflow: string }), replayId: id },
+              onRollback,
+            });
       },
     };
   }
 
-  #requireTarget(target: ReplayTarget): void {
-    if ('workflow' in target) {
-      this.#dependencies.workflows.require(target.workflow);
-      return;
-    }
-    const definition = this.#dependencies.consumers.definition(target.consumer);
+  async #requireTarget(target: ReplayTarget): Promise<void> {
+    if ('workflow' in target) return this.#dependencies.workflows.require(target.workflow);
+    const definition = await this.#dependencies.consumers.find(target.consumer);
     if (definition?.isRepeatable) return;
-    const names = this.#dependencies.consumers.repeatable().join(', ');
+    const names = await this.#repeatable();
     const told = names === '' ? 'no group may be given events again' : `those that may are ${names}`;
-    throw new AiosError('events.unknown_consumer', {
-      detail: `“${target.consumer}” is not given events again: ${told}.`,
-    });
+    throw unknownConsumer(target.consumer, told);
   }
+
+  /** The groups that may be given events again, whichever process works on them. */
+  async #repeatable(): Promise<string> {
+    const { consumers } = this.#dependencies;
+    const names: string[] = [];
+    for (const { group } of await consumers.groups())
+      if ((await consumers.find(group))?.isRepeatable) names.push(group);
+    return names.join(', ');
+  }
+}
+
+function unknownConsumer(consumer: string, why: string): AiosError {
+  return new AiosError('events.unknown_consumer', {
+    detail: `“${consumer}” is not given events again: ${why}.`,
+  });
 }
 
 type Deliver = NonNullable<ConsumerDefinition['deliver']>;

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { definitionMigrations } from '../../store/definitions.ts';
-import { GroupCommit, write } from '../../store/group-commit.ts';
+import { GroupCommit } from '../../store/group-commit.ts';
+import { write } from '../../store/lane.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
 import { EventConsumers } from '../consumers.ts';
 import { event } from '../event-under-test.ts';
@@ -9,7 +10,7 @@ import type { Appended } from '../head.ts';
 import { EventLog } from '../log.ts';
 import { eventMigrations } from '../migrations.ts';
 import { resolveRange } from '../replay/positions.ts';
-import { completeReplays, insertReplay, readReplay, resetGroup } from '../replay/replay-store.ts';
+import { completeReplays, endReplay, insertReplay, readReplay, resetGroup } from '../replay/replay-store.ts';
 import { logBegin } from './log-begin.ts';
 import { type Dropped, Retention } from './retention.ts';
 
@@ -23,6 +24,7 @@ describe('the retention of the log', () => {
   const audited: unknown[] = [];
   /** Who else reads the log and is behind. */
   let others: string[] = [];
+  let onAsked: () => Promise<void> = async () => {};
   beforeEach(async () => {
     database = await createTestDatabase(
       [...definitionMigrations, ...eventMigrations],
@@ -31,6 +33,7 @@ describe('the retention of the log', () => {
     log = new EventLog({ ...database, clock });
     audited.length = 0;
     others = [];
+    onAsked = async () => {};
   });
   afterEach(() => database.close());
 
@@ -40,7 +43,10 @@ describe('the retention of the log', () => {
       clock,
       limits: { ...database.limits, eventRetentionPassMs: 1e6, ...limits },
       unread,
-      othersBehind: async () => others,
+      othersBehind: async () => {
+        await onAsked();
+        return others;
+      },
       record: (dropped: Dropped) =>
         write(
           { name: 'noted', order: 99, write: async (_tx, items) => void audited.push(...items) },
@@ -58,6 +64,16 @@ describe('the retention of the log', () => {
       event(`${prefix}${n}`, { data: 'x'.repeat(1000) }),
     );
     return (await log.append(events)).map((outcome) => (outcome as PromiseFulfilledResult<Appended>).value);
+  };
+  /** One segment of the log is over its time, behind it stands the one that is written to. */
+  const overdue = async () => {
+    const keeping = await open('keep');
+    await append('old', 80);
+    nowMs += DAY_MS;
+    await keeping.pass();
+    await append('new', 40);
+    nowMs += 40 * DAY_MS;
+    return keeping;
   };
   const tables = async () =>
     (
@@ -94,6 +110,32 @@ describe('the retention of the log', () => {
     expect(offset).toBeGreaterThan(0);
   });
 
+  it('finds events by time, and keeps them for their time, when the clock was set back', async () => {
+    others = ['somebody']; // who keeps segments that are too large
+    const small = await open('keep', { eventLogBytesMax: 16 });
+    const setBackMs = nowMs;
+    const before = await append('before', 40);
+    nowMs -= 3_600_000;
+    await small.pass();
+    await append('after', 40);
+    nowMs += 300_000;
+    await small.pass();
+    const found = async (range: { since?: number; until?: number }) =>
+      (await log.search({ ...range, limit: 100 })).items.map((one) => one.event.id.replace(/\d+$/, ''));
+    expect(await found({ since: setBackMs })).toEqual(new Array(40).fill('before'));
+    expect(await found({ until: setBackMs - 1_800_000 })).toEqual(new Array(40).fill('after'));
+    expect(await found({ since: setBackMs - 3_600_000 })).toHaveLength(80);
+    const { from } = await resolveRange(database.db, { timeMs: setBackMs }, undefined);
+    for (const { partition } of before) expect(from[partition]).toBe(0);
+
+    others = [];
+    const daily = await open('keep');
+    nowMs = setBackMs + 16 * DAY_MS - 1_800_000;
+    expect(await daily.pass()).toEqual([]);
+    nowMs = setBackMs + 16 * DAY_MS;
+    expect((await daily.pass()).map(({ segment }) => segment)).toEqual([1, 2]);
+  });
+
   it('drops whole tables when they are over, and goes on knowing what was in them', async () => {
     const retention = await open('keep');
     const first = await append('old', 100);
@@ -102,7 +144,11 @@ describe('the retention of the log', () => {
     expect(await retention.pass()).toEqual([]);
     expect(await tables()).toEqual(['event_batches_1', 'event_batches_2', 'event_keys_1']);
     const begunMs = nowMs - DAY_MS;
-    expect(await logBegin(database.db)).toEqual({ sinceMs: begunMs, isDropped: false });
+    expect(await logBegin(database.db)).toEqual({
+      sinceMs: begunMs,
+      isDropped: false,
+      first: new Array(8).fill(0),
+    });
     await append('new', 50);
     await consumed('reader');
     nowMs += 15.5 * DAY_MS;
@@ -113,7 +159,11 @@ describe('the retention of the log', () => {
     expect(dropped!.first.reduce((sum, offset) => sum + offset, 0)).toBe(100);
     expect(audited).toEqual([dropped]);
     expect(await tables()).not.toContain('event_batches_1');
-    expect(await logBegin(database.db)).toEqual({ sinceMs: begunMs + DAY_MS, isDropped: true });
+    expect(await logBegin(database.db)).toEqual({
+      sinceMs: begunMs + DAY_MS,
+      isDropped: true,
+      first: dropped!.first,
+    });
     const dead = await database.db.query<{ dead: number }>(
       "select coalesce(sum(n_tup_del), 0)::int as dead from pg_stat_user_tables where relname like 'event_batches%' or relname like 'event_keys%'",
     );
@@ -151,16 +201,35 @@ describe('the retention of the log', () => {
   });
 
   it('keeps what a feature view that is being built has still to read', async () => {
-    const keeping = await open('keep');
-    await append('old', 80);
-    nowMs += DAY_MS;
-    await keeping.pass();
-    await append('new', 40);
-    nowMs += 40 * DAY_MS;
+    const keeping = await overdue();
     others = ['feature view spend'];
     expect(await keeping.pass()).toEqual([]);
     expect((await keeping.segments())[0]).toMatchObject({ number: 1, behind: ['feature view spend'] });
     others = [];
+    expect((await keeping.pass()).map(({ segment }) => segment)).toEqual([1]);
+    await keeping.stop();
+  });
+
+  it('keeps what a replay has to read that begins while it looks', async () => {
+    const keeping = await overdue();
+    const { from, until } = await resolveRange(database.db, undefined, undefined);
+    const asked = { target: { consumer: 'reader' }, selection: {}, from, until };
+    const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    let beginning: Promise<void> | undefined;
+    onAsked = async () => {
+      onAsked = async () => {};
+      const inserted = Promise.withResolvers<void>();
+      beginning = database.db.transaction(async (tx) => {
+        await insertReplay(tx, { id: 'rpl_1', ...asked, createdBy: 'me', createdAt: nowMs });
+        inserted.resolve();
+        while ((await database.db.query(waiting)).length === 0) await sleep(5); // until it is to be dropped
+      });
+      await inserted.promise;
+    };
+    expect(await keeping.pass()).toEqual([]);
+    expect(await readReplay(database.db, 'rpl_1')).toMatchObject({ status: 'running', remaining: 120 });
+    await beginning;
+    await endReplay(database.db, 'rpl_1', 'canceled');
     expect((await keeping.pass()).map(({ segment }) => segment)).toEqual([1]);
     await keeping.stop();
   });
@@ -199,6 +268,10 @@ describe('the retention of the log', () => {
       await retention.pass();
     }
     expect(await tables()).not.toContain('event_keys_1');
+    const generations = await database.db.query<{ generation: number }>(
+      'select distinct generation from event_key_runs',
+    );
+    expect(generations.map(({ generation }) => generation)).not.toContain(1);
     const again = await log.append([event('b5-1'), event('b0-1')]);
     expect(again.map((outcome) => (outcome as PromiseFulfilledResult<Appended>).value.duplicate)).toEqual([
       true,

@@ -1,9 +1,9 @@
 import type { Clock } from '../../kernel/clock.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Database, Queryable } from '../../store/database.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
-import { aloneWithLog, indexKeys, indexKeysBefore } from '../keys.ts';
+import { aloneWithLog, putKeysAway, putKeysAwayBefore } from '../keys.ts';
 import { beginAt, drop, groupsBehind, openFirst, readSegments, roll, type Segment } from './segments.ts';
 
 /** What of the log was dropped. */
@@ -40,6 +40,13 @@ interface Dependencies {
 
 /** The log is dropped by so many parts: more would cost every read that goes over all of it, fewer keep more than is asked for. */
 const PARTS = 16;
+
+/** Somebody has come to read what was to be dropped. */
+class InUse extends Error {}
+
+function unlessInUse(error: unknown): undefined {
+  if (!(error instanceof InUse)) throw error;
+}
 
 /**
  * Bounds the log by age and by size. The log is written into segments (`migrations.ts`), and a segment that is over is dropped whole.
@@ -88,11 +95,11 @@ export class Retention {
   /** Closes what is old or large enough, and drops what is over. Answers what was dropped. */
   async pass(): Promise<Dropped[]> {
     await this.#alone((tx) => this.#rollEvents(tx));
-    await this.#alone((tx) => indexKeys(tx, this.#dependencies.limits.eventKeysRecentMax));
+    await putKeysAway(this.#dependencies.db, this.#dependencies.limits.eventKeysRecentMax);
     await this.#alone((tx) => this.#rollKeys(tx));
     const dropped: Dropped[] = [];
     for (;;) {
-      const one = await this.#alone((tx) => this.#dropEvents(tx));
+      const one = await this.#alone((tx) => this.#dropEvents(tx)).catch(unlessInUse);
       if (!one) break;
       dropped.push(one);
     }
@@ -146,8 +153,10 @@ export class Retention {
     if (!isOld && bytes <= limits.eventLogBytesMax) return undefined;
     const behind = await this.#behind(tx, oldest.ends);
     if (behind.length > 0 && unread === 'keep') return undefined;
-    await indexKeysBefore(tx, oldest.ends); // which outlive the events
+    await putKeysAwayBefore(tx, oldest.ends); // which outlive the events
     await drop(tx, 'events', oldest.number, limits.eventDropWaitMs);
+    // Who began to read it since, as a replay does, had to come before the drop, which keeps the others waiting.
+    if (unread === 'keep' && (await this.#behind(tx, oldest.ends)).length > 0) throw new InUse();
     await beginAt(tx, oldest.ends);
     const dropped = { segment: oldest.number, bytes: oldest.bytes, first: oldest.ends, unread: behind };
     await writeInTransaction(tx, [record(dropped)]);

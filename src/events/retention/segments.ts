@@ -24,6 +24,9 @@ const TABLES = {
   keys: { parent: 'event_keys', column: 'generation' },
 } as const;
 
+/** Times are taken by each process when it writes, segments are closed a little later: a segment within this of a bound is read, too. */
+const SKEW = "interval '1 minute'";
+
 /** The tables of a kind, the oldest first. */
 export async function readSegments(db: Queryable, kind: SegmentKind): Promise<Segment[]> {
   const rows = await db.query<{
@@ -56,13 +59,15 @@ export async function openFirst(db: Queryable, nowMs: number): Promise<void> {
 export async function roll(tx: Queryable, kind: SegmentKind, number: number, nowMs: number): Promise<void> {
   const { parent, column } = TABLES[kind];
   const next = number + 1;
+  const recorded = kind === 'events' ? await recordedIn(tx, number) : undefined;
   await tx.query(`create table ${parent}_${next} (like ${parent} including all)`);
   await tx.query(`alter table ${parent} attach partition ${parent}_${next} for values in (${next})`);
   const ends = kind === 'keys' ? await lockKeyed(tx) : await lockHead(tx);
   await tx.query(`update event_head set ${column} = $1, token = gen_random_uuid()`, [next]);
   await tx.query(
-    'update event_segments set closed_at = $3, ends = $4::bigint[] where kind = $1 and number = $2',
-    [kind, number, timestamp(nowMs), ends],
+    `update event_segments set closed_at = greatest($3::timestamptz, $5::timestamptz), opened_at = least(opened_at, $6::timestamptz), ends = $4::bigint[]
+     where kind = $1 and number = $2`,
+    [kind, number, timestamp(nowMs), ends, recorded?.latest ?? null, recorded?.earliest ?? null],
   );
   await tx.query('insert into event_segments (kind, number, opened_at) values ($1, $2, $3)', [
     kind,
@@ -71,12 +76,42 @@ export async function roll(tx: Queryable, kind: SegmentKind, number: number, now
   ]);
 }
 
+/**
+ * The times between which the events of a segment were recorded. They are asked for because a clock may have been set back while it was written to: its
+ * events are then later than its end. Read before anybody waits for the head; what comes meanwhile is recorded at about now.
+ */
+async function recordedIn(tx: Queryable, segment: number) {
+  const [row] = await tx.query<{ earliest: string | null; latest: string | null }>(
+    'select min(recorded_at)::text as earliest, max(recorded_at)::text as latest from event_batches where segment = $1',
+    [segment],
+  );
+  return row;
+}
+
+/**
+ * The first segment that may hold events of the time in a parameter or later, as SQL. Segments need not follow each other in time: a clock may have been set
+ * back between them.
+ *
+ * @param parameter such as `$1`
+ */
+export function firstSegmentSince(parameter: string): string {
+  return `(select coalesce(min(number) filter (where closed_at is null or closed_at >= ${parameter}::timestamptz - ${SKEW}), max(number) + 1, 0)
+    from event_segments where kind = 'events')`;
+}
+
+/** The last segment that may hold events of before that time, as `firstSegmentSince`. */
+export function lastSegmentUntil(parameter: string): string {
+  return `(select coalesce(max(number) filter (where opened_at <= ${parameter}::timestamptz + ${SKEW}), min(number) - 1, 2147483647)
+    from event_segments where kind = 'events')`;
+}
+
 /** Drops a table: a file is unlinked, no row is touched. Waits for readers of the log as long as `waitMs`, and fails then (SQLSTATE 55P03). */
 export async function drop(tx: Queryable, kind: SegmentKind, number: number, waitMs: number): Promise<void> {
   await tx.query("select set_config('lock_timeout', $1, true)", [String(Math.ceil(waitMs))]);
   // As whoever appends: the head first, then the tables. The other way round each could hold what the other waits for.
   await lockHead(tx);
   await tx.query(`drop table ${TABLES[kind].parent}_${number}`);
+  if (kind === 'keys') await tx.query('delete from event_key_runs where generation = $1', [number]);
   await tx.query('delete from event_segments where kind = $1 and number = $2', [kind, number]);
 }
 
@@ -86,7 +121,7 @@ async function lockHead(tx: Queryable): Promise<number[]> {
   return head!.ends.map(Number);
 }
 
-/** As `lockHead`, with all keys in the generation that is to be closed: most of them are put there before anybody has to wait. */
+/** As `lockHead`, with all keys in runs of the generation that is to be closed: most of them are put there before anybody has to wait. */
 async function lockKeyed(tx: Queryable): Promise<number[]> {
   const [head] = await tx.query<{ ends: string[] }>('select next_offsets as ends from event_head');
   const early = head!.ends.map(Number);

@@ -17,7 +17,7 @@ import {
 interface Dependencies {
   db: Database;
   clock: Clock;
-  limits: Pick<Limits, 'webhookAnswerMs' | 'webhookDisableMs' | 'webhookPollMs'>;
+  limits: Pick<Limits, 'webhookAnswerMs' | 'webhookDisableMs' | 'webhookPollMs' | 'eventReadBytesMax'>;
   changes?: Changes | undefined;
   /** What this process sends for, by id. */
   webhooks: ReadonlyMap<string, unknown>;
@@ -26,7 +26,7 @@ interface Dependencies {
   onError(error: unknown): void;
 }
 
-/** Deliveries of one webhook that are tried at once. */
+/** Deliveries of one webhook that are tried at once; fewer where they are large (`eventReadBytesMax`). */
 const DUE_MAX = 10;
 
 /** Makes deliveries that failed again when they are due, each webhook by itself: a receiver that answers late, or not at all, holds up those of no other. */
@@ -67,7 +67,8 @@ export class WebhookRetrier {
     const { db, clock, limits, webhooks, onError } = this.#dependencies;
     if (this.#isEnding) return undefined;
     const due = await claimDue(db, {
-      ...{ nowMs: clock.now(), holdMs: 2 * limits.webhookAnswerMs, countMax: DUE_MAX },
+      ...{ nowMs: clock.now(), holdMs: 2 * limits.webhookAnswerMs },
+      ...{ countMax: DUE_MAX, bytesMax: limits.eventReadBytesMax },
       webhooks: [...webhooks.keys()].filter((id) => !this.#busy.has(id)),
     });
     for (const [id, deliveries] of Map.groupBy(due, ({ webhook }) => webhook)) {

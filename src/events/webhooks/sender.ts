@@ -29,6 +29,9 @@ const AWAY_AFTER = 3;
 const AWAY_MS = 1_000;
 const AWAY_MAX_MS = 300_000;
 
+const UNSIGNED =
+  'Nothing was sent: the secret of this webhook was sealed with another master key than the one of this process. Give the webhook a new secret (rotate), or the process its master key.';
+
 /** When an attempt that failed is made again, in milliseconds; nothing after the last one. */
 export function retryAfterMs(attempts: number): number | undefined {
   return SCHEDULE_MS[attempts - 1];
@@ -63,9 +66,14 @@ export class WebhookSender {
     const { send, secrets, clock, signal } = this.#dependencies;
     const body = JSON.stringify(event);
     const nowMs = clock.now();
+    // One that does not open signs nothing; the others do, such as the one that was given in its place.
     const inForce = webhook.secrets
       .filter(({ untilMs }) => untilMs === null || untilMs > nowMs)
-      .map(({ sealed }) => secrets.open(sealed));
+      .flatMap(({ sealed }) => secrets.open(sealed) ?? []);
+    if (inForce.length === 0) {
+      this.#note(false);
+      return { isDelivered: false, response: null, detail: UNSIGNED };
+    }
     const headers = {
       'content-type': 'application/cloudevents+json; charset=utf-8',
       'user-agent': 'aios-webhooks',

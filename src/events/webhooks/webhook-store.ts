@@ -179,24 +179,30 @@ export const webhookDeliveryRecords = {
   over: `last_at < $1 and (status <> 'retrying' or exists (select from webhooks w where w.id = webhook and w.status = 'disabled'))`,
 };
 
+/** What is taken of deliveries that are due. */
+interface Claim {
+  readonly nowMs: number;
+  readonly holdMs: number;
+  /** Of each webhook; in bytes of JSON the last one may go beyond, so that there is one. */
+  readonly countMax: number;
+  readonly bytesMax: number;
+  readonly webhooks: readonly string[];
+}
+
 /** Takes deliveries of these webhooks that are due, so many of each, for `holdMs`: a process that dies with them gives them back by that. */
 export function claimDue(
   db: Queryable,
-  {
-    nowMs,
-    holdMs,
-    countMax,
-    webhooks,
-  }: { nowMs: number; holdMs: number; countMax: number; webhooks: readonly string[] },
+  { nowMs, holdMs, countMax, bytesMax, webhooks }: Claim,
 ): Promise<WebhookDelivery[]> {
   return db.query(
     `update webhook_deliveries d set next_at = $2 from webhooks w cross join lateral (
-       select id from webhook_deliveries where webhook = w.id and status = 'retrying' and next_at <= $1
-       order by next_at limit $3 for update skip locked) due
-     where w.id = any($4) and w.status = 'active' and d.webhook = w.id and d.id = due.id
+       select id, sum(bytes) over (order by next_at, id) - bytes as before from (
+         select id, next_at, octet_length(event::text) as bytes from webhook_deliveries
+         where webhook = w.id and status = 'retrying' and next_at <= $1 order by next_at limit $3 for update skip locked) locked) due
+     where w.id = any($4) and w.status = 'active' and d.webhook = w.id and d.id = due.id and due.before < $5
      returning d.id, d.webhook, d.partition, d.log_offset as "offset", d.event, d.attempts, d.next_at as "nextAt", d.status, d.response,
        d.detail, d.first_at as "firstAt", d.last_at as "lastAt"`,
-    [timestamp(nowMs), timestamp(nowMs + holdMs), countMax, webhooks],
+    [timestamp(nowMs), timestamp(nowMs + holdMs), countMax, webhooks, bytesMax],
   );
 }
 

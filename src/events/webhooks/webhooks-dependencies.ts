@@ -3,7 +3,7 @@ import type { JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Changes } from '../../store/changes.ts';
 import type { Database } from '../../store/database.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { EventConsumers } from '../consumers.ts';
 import type { EventLog } from '../log.ts';
 import type { SendWebhook } from './sender.ts';
@@ -30,6 +30,7 @@ export interface WebhooksDependencies {
     | 'webhookSecretMs'
     | 'webhookAnswerMs'
     | 'pageBytesMax'
+    | 'eventReadBytesMax'
   >;
   changes?: Changes;
   /** 32 bytes that secrets are sealed with. */

@@ -6,18 +6,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { AiosError } from '../../kernel/errors.ts';
 import { definitionMigrations } from '../../store/definitions.ts';
-import { write } from '../../store/group-commit.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
-import { EventConsumers } from '../consumers.ts';
+import type { EventConsumers } from '../consumers.ts';
 import { buryEvent } from '../dead-letters.ts';
 import { event } from '../event-under-test.ts';
 import { EventLog } from '../log.ts';
 import { eventMigrations } from '../migrations.ts';
-import { Replays } from '../replay/replays.ts';
 import { type Message, receiver, verify } from './message-under-test.ts';
 import { insertFailed } from './webhook-store.ts';
-import { Webhooks } from './webhooks.ts';
+import type { Webhooks } from './webhooks.ts';
 import type { WebhookChange } from './webhooks-dependencies.ts';
+import { processOfWebhooks, replaysAmong, unaudited } from './webhooks-under-test.ts';
 
 /** No answer at all. */
 const SILENT = 0;
@@ -72,29 +71,16 @@ describe('webhooks', () => {
   afterAll(() => void server.close());
 
   const key = randomBytes(32);
+  const ground = (limits = database.limits) => ({
+    ...{ db: database.db, log, clock, key, limits, recorded },
+    onError: (error: unknown) => onError(error),
+  });
   const open = (limits = database.limits, takesPart = true) =>
-    openOver(new EventConsumers({ ...database, log }), limits, takesPart);
-  function openOver(own: EventConsumers, limits = database.limits, takesPart = true) {
-    const record = (change: WebhookChange) =>
-      write({ name: 'noted', order: 99, write: async (_tx, items) => void recorded.push(...items) }, change);
-    const made = new Webhooks({
-      ...{ db: database.db, limits, log, consumers: own, clock, key, record, takesPart },
-      send: async ({ url: to, headers, body, signal }) =>
-        (await fetch(to, { method: 'POST', headers, body, signal })).status,
-      onError: (error) => onError(error),
-    });
-    return { consumers: own, webhooks: made };
-  }
+    processOfWebhooks({ ...ground(limits), takesPart });
   const until = async (isSo: () => boolean | Promise<boolean>) => {
     while (!(await isSo())) await sleep(10);
   };
-  const openReplays = () =>
-    new Replays({
-      ...{ db: database.db, log, consumers, clock, limits: database.limits, takesPart: true },
-      workflows: { require: () => {}, room: () => 1, start: async () => () => {} },
-      onError: () => {},
-    });
-  const audit = () => write({ name: 'noted', order: 99, write: async () => undefined }, {});
+  const openReplays = () => replaysAmong(consumers, ground());
   const delivered = (id: string, count: number) =>
     until(
       async () => (await webhooks.deliveries(id, { status: 'delivered', limit: 10 })).items.length === count,
@@ -140,7 +126,7 @@ describe('webhooks', () => {
     await others.update(paused.id, { enabled: true }, by);
     await log.append([event('enabled', { type: 'late' })]);
     await others.update(webhook.id, { description: 'still there' }, by);
-    ({ webhooks } = openOver(consumers));
+    ({ webhooks } = processOfWebhooks({ ...ground(), consumers }));
     await webhooks.start();
     await until(() => received.length >= 4);
     expect(ids().toSorted()).toEqual(['enabled', 'enabled', 'made', 'missed']);
@@ -238,7 +224,7 @@ describe('webhooks', () => {
     await until(async () => (await states())[0] === 'delivered');
     answer = () => 500;
     const replays = openReplays();
-    await replays.create({ target: { consumer: `webhook:${webhook.id}` }, by: 'me' }, audit);
+    await replays.create({ target: { consumer: `webhook:${webhook.id}` }, by: 'me' }, unaudited);
     await until(async () => (await states())[0] === 'retrying');
     answer = () => 204;
     skewMs += 5_001;
@@ -300,7 +286,7 @@ describe('webhooks', () => {
     await other.consumers.stop();
     const replays = openReplays();
     received = [];
-    const { id } = await replays.create({ target: { consumer: group }, by: 'me' }, audit);
+    const { id } = await replays.create({ target: { consumer: group }, by: 'me' }, unaudited);
     await until(() => received.length === 100);
     await replays.start();
     await until(async () => (await replays.get(id!)).handled === 100);
@@ -337,7 +323,10 @@ describe('webhooks', () => {
       answer = () => 503; // it is left alone soon, with most of the replay undone
       await log.append(Array.from({ length: 100 }, (_, n) => event(`r${n}`, { partitionkey: 'one' })));
       const replays = openReplays();
-      const { id } = await replays.create({ target: { consumer: `webhook:${webhook.id}` }, by: 'me' }, audit);
+      const { id } = await replays.create(
+        { target: { consumer: `webhook:${webhook.id}` }, by: 'me' },
+        unaudited,
+      );
       expect(await replays.get(id!)).toMatchObject({ status: 'running' });
       if (how === 'disabled') await webhooks.update(webhook.id, { enabled: false }, by);
       else await webhooks.delete(webhook.id, by);

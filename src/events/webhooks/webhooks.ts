@@ -1,10 +1,11 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { derivedId, newId } from '../../kernel/ids.ts';
 import type { Queryable } from '../../store/database.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { LargePage } from '../../store/large-pages.ts';
 import { Poller } from '../../store/poller.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
+import type { ConsumerDefinition } from '../consumer-definition.ts';
 import { compileSelection, type Selection } from '../selection.ts';
 import { WebhookRetrier } from './retrier.ts';
 import { messageId, WebhookSender } from './sender.ts';
@@ -76,6 +77,14 @@ export class Webhooks {
       disable: (webhook, reason) => this.#disable(webhook, reason),
       onError: (error) => this.#told(error),
     });
+    const { consumers } = dependencies;
+    const others = consumers.onUnknownGroup;
+    consumers.onUnknownGroup = async (group) => {
+      const active = (await this.list()).find(
+        ({ id, status }) => webhookGroup(id) === group && status === 'active',
+      );
+      return active ? this.#consumerOf(active.id) : others(group);
+    };
   }
 
   /**
@@ -233,16 +242,18 @@ export class Webhooks {
       await consumers.remove(webhookGroup(id));
     }
     for (const webhook of active) {
-      const isNew = !this.#known.has(webhook.id);
+      const before = this.#known.get(webhook.id);
       this.#known.set(webhook.id, webhook);
-      if (isNew) await this.#begin(webhook.id);
+      // With another address or secret the receiver is not the one that failed: nothing waits for that to be over.
+      if (before?.updatedAt !== webhook.updatedAt) this.#senders.delete(webhook.id);
+      if (!before) await this.#begin(webhook.id);
     }
   }
 
   /** One that could not begin, as the database was away, is new at the next look again. */
   async #begin(id: string): Promise<void> {
     try {
-      await this.#consume(id);
+      await this.#dependencies.consumers.addRunning(this.#consumerOf(id));
     } catch (error) {
       this.#known.delete(id);
       throw error;
@@ -264,16 +275,16 @@ export class Webhooks {
     return sender;
   }
 
-  #consume(id: string): Promise<void> {
-    const { db, limits, consumers, onError } = this.#dependencies;
-    const sender = this.#senderOf(id);
-    return consumers.addRunning({
+  #consumerOf(id: string): ConsumerDefinition {
+    const { db, limits, onError } = this.#dependencies;
+    return {
       group: webhookGroup(id),
       from: 'latest',
       isRepeatable: true,
-      types: () => this.#known.get(id)?.selection.types,
-      room: () => (sender.isAway() ? 0 : limits.webhookBatchMax),
-      // Only of dead letters, which could not even be tried (their secret would not open): they are deliveries that are due now.
+      // It takes all: another process may have changed what is selected, which is not known here.
+      wakesOn: () => this.#known.get(id)?.selection.types,
+      room: () => (this.#senderOf(id).isAway() ? 0 : limits.webhookBatchMax),
+      // Only of dead letters, which could not even be tried: they are deliveries that are due now.
       handle: async (events, tx) => {
         const nowMs = this.#dependencies.clock.now();
         const detail = 'It was a dead letter, and is tried again.';
@@ -292,11 +303,11 @@ export class Webhooks {
         if (webhook?.status !== 'active') return { undone: events, write: async () => {} };
         const isSelected = compileSelection(webhook.selection);
         const selected = events.filter(({ event }) => isSelected(event));
-        const delivery = await sender.deliver(webhook, selected);
+        const delivery = await this.#senderOf(id).deliver(webhook, selected);
         if (delivery.isGone) void this.#disable(webhook, 'The receiver answered 410 Gone.').catch(onError);
         return delivery;
       },
-    });
+    };
   }
 
   /** On record, and told as an event: nobody looks at a webhook that works. */

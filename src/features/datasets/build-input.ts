@@ -6,11 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { JsonObject } from '../../kernel/json.ts';
 import { type BlobLimits, type BlobStore, checkSize } from './blob-store.ts';
-import type { EntitySource } from './dataset-version.ts';
-import type { RowFormat } from './entity-rows.ts';
-
-/** What was sent with a request: rows, which are kept as JSON lines, or a file. */
-export type BuildSource = { readonly rows: number } | { readonly file: RowFormat };
+import type { BuildSource, EntitySource } from './dataset-version.ts';
 
 /** The name under which the input of a build is kept. Files of versions are named by their digests, so that none is the other. */
 export function inputOf(build: string): string {

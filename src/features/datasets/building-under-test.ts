@@ -3,7 +3,7 @@ import { limitsFrom } from '../../kernel/limits.ts';
 import { openDatabase } from '../../store/database.ts';
 import { Definitions } from '../../store/definitions.ts';
 import { GroupCommit } from '../../store/group-commit.ts';
-import { FeatureViews } from '../views.ts';
+import { viewsWithoutLog } from '../views-under-test.ts';
 import { DatasetBuilds } from './dataset-builds.ts';
 import { Datasets } from './datasets.ts';
 
@@ -22,7 +22,7 @@ const shared = { db, commit, clock: systemClock, limits, definitions };
 const builds = new DatasetBuilds({
   ...shared,
   datasets: new Datasets({ ...shared, record: () => [] }),
-  views: new FeatureViews({ db, definitions, group: 'features', readLog: async () => [] }),
+  views: viewsWithoutLog(db, definitions),
   features: {
     historical: async ({ names }, spine) =>
       stage === 'reading' ? waits(stage) : { rows: spine.map(() => names.map(() => null)) },

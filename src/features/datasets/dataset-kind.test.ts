@@ -78,6 +78,7 @@ describe('what it stands among', () => {
   };
   const surroundings = {
     find: (kind: string, name: string) => known[`${kind}/${name}`],
+    findApplied: () => undefined,
     versionOf: () => 1,
     previous: undefined,
   };

@@ -3,7 +3,7 @@ import { parseDuration } from '../../kernel/duration.ts';
 import { AiosError, type Issue } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
-import type { DefinitionKind } from '../../store/project.ts';
+import type { DefinitionKind } from '../../store/definition-kind.ts';
 import { type FeatureServiceBody, viewReferences } from '../definitions.ts';
 import { type Described, described, identifier, name, text } from '../document-parts.ts';
 import { joinKeysOf, listedIssues } from '../listed-views.ts';
@@ -145,7 +145,7 @@ export const datasetKind: DefinitionKind = {
     const listed =
       views ?? (surroundings.find('feature-service', service!) as unknown as FeatureServiceBody).views;
     for (const key of entities ? joinKeysOf(listed, surroundings.find) : [])
-      if (!(key in entities!.events.keys))
+      if (!Object.hasOwn(entities!.events.keys, key))
         issues.push({ path: '/entities/events/keys', message: `no expression for the join key “${key}”` });
     return issues;
   },
@@ -162,7 +162,7 @@ function expressionIssues({ entities }: DatasetBody): Issue[] {
       expressionIssue(`${path}/values/${column}`, source),
     ),
     ...Object.keys(values)
-      .filter((column) => column in keys)
+      .filter((column) => Object.hasOwn(keys, column))
       .map((column) => ({ path: `${path}/values/${column}`, message: 'a key has this name' })),
   ];
 }

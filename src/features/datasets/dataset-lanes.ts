@@ -1,7 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { tells } from '../../store/changes.ts';
 import type { Queryable } from '../../store/database.ts';
-import { type Lane, Refused } from '../../store/group-commit.ts';
+import { type Lane, Refused } from '../../store/lane.ts';
 import type { Migration } from '../../store/migrations.ts';
 import { timestamp } from '../../store/rows.ts';
 import type { DatasetProfile } from './column-profile.ts';

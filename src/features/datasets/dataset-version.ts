@@ -2,7 +2,6 @@ import { digestOf } from '../../kernel/canonical.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { ListedViews } from '../projections.ts';
 import { type CompiledService, type FeaturePin, pinsOf } from '../service.ts';
-import type { BuildSource } from './build-input.ts';
 import type { DatasetProfile } from './column-profile.ts';
 import type { DatasetColumn } from './columns.ts';
 import type { DatasetBody, EntityEvents } from './dataset-kind.ts';
@@ -117,3 +116,6 @@ export function queryOf(
 export function fingerprintOf({ digest, columns }: Snapshot, { pins, createdBefore }: DatasetQuery): string {
   return digestOf({ digest, columns, pins, createdBefore: createdBefore ?? null } as unknown as Json);
 }
+
+/** What was sent with a request: rows, which are kept as JSON lines, or a file. */
+export type BuildSource = { readonly rows: number } | { readonly file: RowFormat };

@@ -1,6 +1,6 @@
 import type { CloudEvent, LoggedEvent } from '../../kernel/cloudevent.ts';
 import { AiosError } from '../../kernel/errors.ts';
-import { exactJson } from '../../kernel/exact-integers.ts';
+import { exactJson, losesDigits } from '../../kernel/exact-integers.ts';
 import { compileExpression } from '../../kernel/expressions.ts';
 import { withoutNonNumbers } from '../../kernel/finite-json.ts';
 import { isoMs } from '../../kernel/instant.ts';
@@ -126,7 +126,10 @@ async function largeIntegers(duck: DuckDb, table: string): Promise<string[]> {
 function rowOf(written: string, index: number, keys: ReadonlySet<string>): JsonObject {
   const text = withoutNonNumbers(written);
   try {
-    return exactJson(text, (value, digits, name) => keys.has(name) || String(value) !== digits) as JsonObject;
+    return exactJson(
+      text,
+      (value, digits, name) => keys.has(name) || losesDigits(value, digits),
+    ) as JsonObject;
   } catch (error) {
     if (!(error instanceof AiosError)) throw error;
     throw new AiosError('datasets.entity_rows', {

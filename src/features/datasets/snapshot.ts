@@ -8,7 +8,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import { keyText } from '../compiled.ts';
-import type { KeyType } from '../definitions.ts';
+import type { KeyType } from '../entity.ts';
 import type { Vectors } from '../feature-store.ts';
 import type { SpineRow } from '../historical.ts';
 import { type DuckDb, identifier, literal } from '../offline/duckdb.ts';

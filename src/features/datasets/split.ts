@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { canonicalize } from '../../kernel/canonical.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { keyText } from '../compiled.ts';
-import type { KeyType } from '../definitions.ts';
+import type { KeyType } from '../entity.ts';
 import { literal } from '../offline/duckdb.ts';
 import type { SplitBody } from './dataset-kind.ts';
 

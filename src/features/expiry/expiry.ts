@@ -163,9 +163,12 @@ export class FeatureExpiry {
     );
     if (!gone) return false;
     const { view, kept } = gone;
+    // None of a pass that has begun meanwhile.
     const rows = await db.query(
       `delete from feature_online where ctid = any(array(
-         select ctid from feature_online where view = $1 limit $2 for update skip locked)) returning 1`,
+         select ctid from feature_online where view = $1
+           and pass <= (select max(number) from feature_materializations where kept = $1 and retired_at is not null)
+         limit $2 for update skip locked)) returning 1`,
       [kept, limits.featureExpireRowsMax],
     );
     dropped.add(rows.length, { view });

@@ -7,6 +7,8 @@ import type { AsOf } from '../windows/state.ts';
 export class FeatureHorizons {
   readonly #db: Queryable;
   #keptFrom: ReadonlyMap<number, number> = new Map();
+  #generation = -1;
+  #following: Promise<void> | undefined;
 
   constructor(db: Queryable) {
     this.#db = db;
@@ -18,6 +20,26 @@ export class FeatureHorizons {
       'select id, kept_from_ms as "keptFromMs" from feature_views where kept_from_ms is not null',
     );
     this.#keptFrom = new Map(rows.map(({ id, keptFromMs }) => [id, keptFromMs]));
+  }
+
+  /**
+   * Sees what was announced of views that are served only now; `generation` changes whenever they may be others. Undefined when that is seen already: a promise
+   * would be waited for by each vector.
+   */
+  follow(generation: number): Promise<void> | undefined {
+    if (generation === this.#generation) return this.#following;
+    this.#generation = generation;
+    const following = this.refresh();
+    this.#following = following;
+    following.then(
+      () => {
+        if (this.#following === following) this.#following = undefined;
+      },
+      () => {
+        if (this.#following === following) this.#generation = -1; // the next one asks again
+      },
+    );
+    return following;
   }
 
   /** @throws AiosError `features.state_gone` when a vector of that time would need what may have been dropped */

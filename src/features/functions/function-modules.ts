@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { AiosError, type Issue } from '../../kernel/errors.ts';
 import { LIMITS, type Limits } from '../../kernel/limits.ts';
+import { ofRow } from '../failed-row.ts';
 import { FunctionThread } from './function-thread.ts';
 
 type FunctionLimits = Pick<
@@ -43,8 +44,8 @@ export class FunctionModules {
     if (rows.length === 0) return [];
     const answer = await this.#threadOf(source).ask({ functions, rows });
     if ('failed' in answer) {
-      const detail = `${source.file}: ${answer.failed} (row ${answer.row + 1} of ${rows.length}).`;
-      throw new AiosError('features.function_failed', { detail });
+      const detail = `${source.file}: ${answer.failed}.`;
+      throw ofRow(answer.row, new AiosError('features.function_failed', { detail }));
     }
     return (answer as { values: string[] }).values.map((json) => JSON.parse(json) as unknown[]);
   }

@@ -1,7 +1,7 @@
 import { locateIssue, type SourceDocument } from '../../kernel/document.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { isObject, type JsonObject } from '../../kernel/json.ts';
-import type { ProjectFile } from '../../store/project.ts';
+import type { ProjectFile } from '../../store/definition-kind.ts';
 import { functionIssues } from './function-modules.ts';
 
 /**

@@ -78,7 +78,8 @@ async function* lines(
       const known = new Map(
         [...joined].map(([reading, table]) => [reading, valuesOf(reading.view, table, chunk)]),
       );
-      const vectors = await reader.vectors(spine.slice(from, from + HISTORICAL_CHUNK), known);
+      const place = { before: done + from, count: given.rows };
+      const vectors = await reader.vectors(spine.slice(from, from + HISTORICAL_CHUNK), place, known);
       for (const [index, vector] of vectors.entries())
         text += line(chunk[index]!.aios_row as number, vector, types);
     }

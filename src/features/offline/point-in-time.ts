@@ -1,5 +1,5 @@
 import type { DuckDb } from './duckdb.ts';
-import { type FileRelation, keysOf } from './file-relation.ts';
+import { type FileRelation, FOREVER_US, keysOf } from './file-relation.ts';
 
 /**
  * The entities and times that a join is for, as a table of DuckDB: `idx` (whole numbers, each once), the keys `k0`, …, the time `t` and, null where
@@ -26,7 +26,7 @@ interface Times {
  * features, without the spine's rows that have none.
  *
  * First only keys and times are matched, which keeps the sorted side narrow; the values follow by an equal join, in which two rows of one
- * time show as two. Those are told apart as a table tells them: the later written counts, then the greater text. Measured against
+ * time show as two. Those are told apart as a table tells them: the one that holds longer counts, then the later written, then the greater text. Measured against
  * six other forms: decisions/0023.
  */
 export async function joinAsOf(
@@ -101,7 +101,7 @@ async function breakTies(
   values: readonly string[],
 ): Promise<void> {
   const row = `struct_pack(${values.map((name) => `${name} := ${name}`).join(', ')})`;
-  const order = `struct_pack(c := coalesce(c, -9223372036854775807), text := ${text})`;
+  const order = `struct_pack(e := coalesce(e, ${FOREVER_US}), c := coalesce(c, -9223372036854775807), text := ${text})`;
   await duck.run(
     `create or replace temp table tied as select idx, arg_max(${row}, ${order}) as best from ${out}
      where idx in (select idx from ${out} group by idx having count(*) > 1) group by idx`,

@@ -96,7 +96,10 @@ function evaluateOne(
   // Of a tumbling window the start counts and the end does not; of a sliding one the other way round.
   const until = feature.tumbling ? Math.floor(asOf.timeMs / feature.windowMs) * feature.windowMs : undefined;
   const from = until === undefined ? asOf.timeMs - feature.windowMs : until - feature.windowMs - 1;
-  const fold = new Fold(feature.aggregate);
+  const { aggregate } = feature;
+  const fold = aggregate === 'count' || isEdge(aggregate) ? undefined : new Fold(aggregate);
+  let count = 0;
+  let edge: FeatureValue = null;
   // Newest first: the window ends the walk, and the first one found is the last.
   for (let at = end - 1; at >= 0; at--) {
     const contribution = list[at]!;
@@ -105,10 +108,16 @@ function evaluateOne(
     if (!isBefore(contribution, asOf)) continue;
     const value = contribution.values[index] ?? null;
     if (feature.hasValue && value === null) continue;
-    fold.add(value);
-    if (feature.aggregate === 'last') break;
+    count++;
+    edge = value;
+    fold?.add(value);
+    if (aggregate === 'last') break;
   }
-  return fold.result();
+  return fold ? fold.result() : isEdge(aggregate) ? edge : count;
+}
+
+function isEdge(aggregate: Aggregate): boolean {
+  return aggregate === 'first' || aggregate === 'last';
 }
 
 /** Whether a contribution lies before the place in the log; its time is not looked at in the partition of that place. */
@@ -128,8 +137,6 @@ class Fold {
   #squares: Decimal = 0;
   #min = Number.POSITIVE_INFINITY;
   #max = Number.NEGATIVE_INFINITY;
-  #newest: FeatureValue = null;
-  #oldest: FeatureValue = null;
   #seen: Set<FeatureValue> | undefined;
 
   constructor(aggregate: Aggregate) {
@@ -139,8 +146,7 @@ class Fold {
   }
 
   add(value: FeatureValue): void {
-    if (this.#count++ === 0) this.#newest = value;
-    this.#oldest = value;
+    this.#count++;
     if (this.#seen) this.#seen.add(value);
     else if (typeof value === 'number') {
       this.#sum?.add(value);
@@ -156,8 +162,6 @@ class Fold {
   result(): FeatureValue {
     const count = this.#count;
     switch (this.#aggregate) {
-      case 'count':
-        return count;
       case 'sum':
         return finite(this.#sum!.value);
       case 'mean':
@@ -168,12 +172,8 @@ class Fold {
         return count === 0 ? null : this.#max;
       case 'stddev':
         return deviation(count, this.#sum!.decimal, this.#squares);
-      case 'distinct':
+      default:
         return this.#seen!.size;
-      case 'first':
-        return this.#oldest;
-      case 'last':
-        return this.#newest;
     }
   }
 }

@@ -24,6 +24,10 @@ const BASES: Record<Exclude<Logical['name'], 'decimal'>, string> = {
 const DIGITS = { millis: 3, micros: 6, nanos: 9 };
 const DAY_MS = 86_400_000;
 const DAY_SECONDS = 86_400n;
+/** Digits of a decimal. Databases have 38 to 131,072; text of millions of digits takes seconds to make, and its schema may come from anybody. */
+export const DECIMAL_DIGITS_MAX = 1_000;
+/** Bytes that so many digits take, and their sign. */
+const DECIMAL_BYTES_MAX = Math.ceil((DECIMAL_DIGITS_MAX * Math.log2(10) + 1) / 8);
 /** What a Date can hold: days from 1970 either way. */
 const DAYS_MAX = 100_000_000;
 
@@ -107,13 +111,23 @@ function digitsOf(name: 'time-millis' | 'time-micros' | Timestamp): number {
 }
 
 /** Two's complement, the highest byte first. */
-function decimalText(bytes: Buffer, scale: number): string {
+function decimalText(padded: Buffer, scale: number): string | undefined {
+  const bytes = withoutPadding(padded);
+  if (bytes.length > DECIMAL_BYTES_MAX) return undefined;
   if (bytes.length === 0) return scale === 0 ? '0' : `0.${'0'.repeat(scale)}`;
   const unscaled = BigInt.asIntN(bytes.length * 8, BigInt(`0x${bytes.toString('hex')}`));
   const digits = String(unscaled < 0n ? -unscaled : unscaled).padStart(scale + 1, '0');
   const text =
     scale === 0 ? digits : `${digits.slice(0, digits.length - scale)}.${digits.slice(digits.length - scale)}`;
   return unscaled < 0n ? `-${text}` : text;
+}
+
+/** Two's complement in as few bytes as say the same: those before it repeat its sign. */
+function withoutPadding(bytes: Buffer): Buffer {
+  const sign = bytes[0]! >= 0x80 ? 0xff : 0;
+  let at = 0;
+  while (at < bytes.length - 1 && bytes[at] === sign && bytes[at + 1]! >= 0x80 === (sign === 0xff)) at++;
+  return bytes.subarray(at);
 }
 
 function decimalBytes(

@@ -87,6 +87,7 @@ describe('values of Avro as JSON', () => {
       '2026-01-01T00:00:00',
       'is not a valid timestamp',
     ],
+    ['what would be infinite in 4 bytes', 'float', 1e39, '1e+39 is not a valid float'],
     ['an unknown symbol', { type: 'enum', name: 'E', symbols: ['A'] }, 'B', 'is not a valid enum E'],
     ['no branch', ['null', 'int'], 'x', '"x" is none of null, int'],
     ['a field that is missing', record('a', 'int'), {}, 'is required'],
@@ -100,6 +101,14 @@ describe('values of Avro as JSON', () => {
       expect.objectContaining({ path: '/a/1/b' }),
     );
     expect(both(schema, { a: [{ b: 1, more: 2 }, {}] })).toEqual({ a: [{ b: 1 }, { b: null }] });
+  });
+
+  it('writes an object as the branch of a union that leaves out the least of it', () => {
+    const optional = { ...record('a', 'int', 'A'), fields: [{ name: 'a', type: 'int', default: 0 }] };
+    const schema = [optional, record('b', 'int', 'B'), { type: 'map', values: 'int' }];
+    for (const value of [{ a: 1 }, { b: 1 }, { c: 1, a: 2 }] as Json[])
+      expect(both(schema, value)).toEqual(value);
+    expect(both([optional, record('b', 'int', 'B')], {})).toEqual({ a: 0 });
   });
 
   it('reads what another library writes, of any schema', () => {
@@ -141,9 +150,27 @@ describe('bytes that are none of a schema', () => {
       [0x80, 0xf0, 0xb2, 0x52],
       'is not a valid time-millis',
     ],
+    [
+      'a decimal with more digits than any',
+      logical('bytes', 'decimal', { precision: 4 }),
+      [0xc6, 0x06, 1, ...new Array(418).fill(0)],
+      'a number of 419 bytes is not a valid decimal',
+    ],
     ['a date past all dates', logical('int', 'date'), [0xfe, 0xff, 0xff, 0xff, 0x0f], 'is not a valid date'],
   ])('are told: %s', (_, schema, bytes, why) => {
     expect(() => read(schema, bytes)).toThrow(why);
+  });
+
+  it('are none where a decimal has its sign before it again and again', () => {
+    const schema = logical('bytes', 'decimal', { precision: 4, scale: 2 });
+    expect(read(schema, [0xd0, 0x0f, ...new Array(998).fill(0xff), 0xfe, 0x0c])).toBe('-5.00');
+  });
+
+  it.each([400_000_000, 1_000_000_000])('are not read by a decimal of %i digits', (digits) => {
+    const schema = logical('bytes', 'decimal', { precision: digits, scale: digits });
+    expect(() => parseAvro(schema)).toThrow(
+      expect.objectContaining({ code: 'definition.invalid', message: expect.stringContaining('/precision') }),
+    );
   });
 
   it('are told with their place', () => {

@@ -90,4 +90,26 @@ describe('schema resolution of Avro', () => {
     expect(mismatches.filter(({ code }) => code === 'TYPE_MISMATCH')).toHaveLength(1);
     expect(mismatches.length).toBeLessThan(100);
   });
+
+  it('compares large schemas in a time that grows with their size: a search in each for each would take minutes', () => {
+    const names = Array.from({ length: 300_000 }, (_, index) => `n${index}`);
+    const symbols = { type: 'enum', name: 'E', symbols: names };
+    const other = { type: 'enum', name: 'E', symbols: [...names].reverse() };
+    expect(resolveAvro(parseAvro(symbols), parseAvro(other)).mismatches).toEqual([]);
+    const record = (list: string[], type: string): Json => ({
+      type: 'record',
+      name: 'R',
+      fields: list.map((name) => ({ name, type })),
+    });
+    const [writer, reader] = [record(names, 'int'), record([...names].reverse(), 'string')];
+    expect(resolveAvro(parseAvro(writer), parseAvro(reader)).mismatches).toHaveLength(300_000);
+    const within = (fields: Json): Json => ({
+      type: 'record',
+      name: 'O',
+      fields: [{ name: 'r', type: fields }],
+    });
+    expect(resolveAvro(parseAvro(within(writer)), parseAvro(within(reader))).mismatches).toHaveLength(
+      300_000,
+    );
+  });
 });

@@ -149,16 +149,17 @@ class Resolver {
   #records(writer: AvroRecord, reader: AvroRecord, at: Places): Resolution {
     const mismatches: AvroMismatch[] = [];
     const sources = sourcesOf(writer, reader);
+    const targets = new Map(reader.fields.map((field, index) => [sources.get(field), index]));
     const steps: { read: Read; name: string; target: string | undefined }[] = [];
     for (const [index, field] of writer.fields.entries()) {
-      const target = reader.fields.findIndex((one) => sources.get(one) === field);
-      const read = reader.fields[target];
+      const target = targets.get(field);
+      const read = target === undefined ? undefined : reader.fields[target];
       const places = {
         reader: `${at.reader}/fields/${target}/type`,
         writer: `${at.writer}/fields/${index}/type`,
       };
       const resolved = this.resolve(field.type, read?.type ?? field.type, places);
-      if (read) mismatches.push(...resolved.mismatches);
+      if (read) for (const found of resolved.mismatches) mismatches.push(found);
       steps.push({ read: resolved.read, name: field.name, target: read?.name });
     }
     const filled: [string, Json, number][] = [];
@@ -263,7 +264,8 @@ function recordRead(
 }
 
 function enums(writer: AvroEnum, reader: AvroEnum, at: Places): Resolution {
-  const as = writer.symbols.map((symbol) => (reader.symbols.includes(symbol) ? symbol : reader.default));
+  const known = new Set(reader.symbols);
+  const as = writer.symbols.map((symbol) => (known.has(symbol) ? symbol : reader.default));
   const missing = writer.symbols.filter((_, index) => as[index] === undefined);
   const message = `the symbols ${missing.join(', ')} are not known, and there is no default`;
   return {

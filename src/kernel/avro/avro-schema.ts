@@ -1,7 +1,7 @@
 import { AiosError } from '../errors.ts';
 import { isObject, type Json, type JsonObject } from '../json.ts';
 import { defaultValue } from './avro-default.ts';
-import { logicalOf } from './avro-logical.ts';
+import { DECIMAL_DIGITS_MAX, logicalOf } from './avro-logical.ts';
 import { isPrimitive, nameAndSpace, qualified } from './avro-names.ts';
 import {
   type AvroField,
@@ -51,7 +51,7 @@ class Parser {
     if (type === 'array') return { kind: type, items: this.#part(schema, 'items', namespace, path) };
     if (type === 'map') return { kind: type, values: this.#part(schema, 'values', namespace, path) };
     if (!isPrimitive(type)) return this.#reference(type, namespace, `${path}/type`);
-    return { kind: type as Primitive, logical: logicalOf(schema, type) };
+    return { kind: type as Primitive, logical: logicalAt(path, schema, type) };
   }
 
   /** What can be done only when all names are known. */
@@ -120,12 +120,14 @@ class Parser {
   #enum(schema: JsonObject, outer: string | undefined, path: string): AvroType {
     const { symbols, default: unknown } = schema;
     if (!Array.isArray(symbols)) throw fault(path, '`symbols` is required, a list');
+    const seen = new Set<Json>(); // a schema may have hundreds of thousands: each is looked up, not searched for
     for (const [index, symbol] of symbols.entries()) {
       const at = `${path}/symbols/${index}`;
       if (typeof symbol !== 'string' || !NAME.test(symbol)) throw fault(at, NO_NAME, preview(symbol));
-      if (symbols.indexOf(symbol) < index) throw fault(at, `the enum has “${symbol}” twice`);
+      if (seen.has(symbol)) throw fault(at, `the enum has “${symbol}” twice`);
+      seen.add(symbol);
     }
-    if (unknown !== undefined && !symbols.includes(unknown))
+    if (unknown !== undefined && !seen.has(unknown))
       throw fault(`${path}/default`, 'the default is none of the symbols', preview(unknown));
     return this.#define(
       {
@@ -143,7 +145,7 @@ class Parser {
     if (!Number.isInteger(size) || (size as number) < 0 || (size as number) > FIXED_BYTES_MAX)
       throw fault(`${path}/size`, '`size` is a number of bytes', preview(size));
     const fixed = { kind: 'fixed', ...named(schema, outer, path), size: size as number } as const;
-    return this.#define({ ...fixed, logical: logicalOf(schema, 'fixed', fixed.size) }, path);
+    return this.#define({ ...fixed, logical: logicalAt(path, schema, 'fixed', fixed.size) }, path);
   }
 
   #define<Type extends AvroNamed>(type: Type, path: string): Type {
@@ -161,6 +163,17 @@ function named(schema: JsonObject, outer: string | undefined, path: string) {
   if (!FULL_NAME.test(name) || isPrimitive(name)) throw fault(`${path}/name`, NO_NAME, preview(name));
   const aliases = aliasesOf(schema.aliases, `${path}/aliases`, FULL_NAME);
   return { name, aliases: aliases.map((alias) => qualified(alias, namespace)), doc: textOf(schema.doc) };
+}
+
+function logicalAt(path: string, schema: JsonObject, base: string, size?: number) {
+  const logical = logicalOf(schema, base, size);
+  if (logical?.name === 'decimal' && logical.precision > DECIMAL_DIGITS_MAX)
+    throw fault(
+      `${path}/precision`,
+      `a decimal has at most ${DECIMAL_DIGITS_MAX} digits`,
+      preview(schema.precision),
+    );
+  return logical;
 }
 
 function aliasesOf(aliases: Json | undefined, path: string, form: RegExp): string[] {

@@ -124,7 +124,10 @@ function logicalRead(logical: Logical, raw: (from: AvroBytes) => number | bigint
   return (from) => {
     const value = raw(from);
     const text = logicalToJson(logical, value);
-    if (text === undefined) throw new AvroFault(`${String(value)} is not a valid ${logical.name}`);
+    if (text === undefined) {
+      const found = Buffer.isBuffer(value) ? `a number of ${value.length} bytes` : String(value);
+      throw new AvroFault(`${found} is not a valid ${logical.name}`);
+    }
     from.spend(text.length + 2);
     return text;
   };

@@ -5,8 +5,8 @@ import { logicalFromJson } from './avro-logical.ts';
 import { type AvroFixed, type AvroPrimitive, type AvroRecord, type AvroType, nameOf } from './avro-type.ts';
 
 /**
- * A value in Avro's binary encoding. It is JSON as `avroReader` makes it; of a union it is written as the first branch that it fits. A field that the value lacks is
- * written as its default. Members that a record does not name are left out.
+ * A value in Avro's binary encoding. It is JSON as `avroReader` makes it. Of a union it is written as the branch that it fits with the fewest members left out, of equal ones the
+ * first. A field that the value lacks is written as its default. Members that a record does not name are left out.
  *
  * @throws AvroFault with the place of what does not fit
  * @example avroBytes(parseAvro(['null', 'long']), 1) // <Buffer 02 02>
@@ -59,7 +59,7 @@ function write(type: AvroType, value: Json, to: Buffer[], path: string): void {
 
 function writeUnion(branches: readonly AvroType[], value: Json, to: Buffer[], path: string): void {
   let deepest: AvroFault | undefined;
-  for (const [index, branch] of branches.entries()) {
+  for (const { branch, index } of inOrder(branches, value)) {
     const before = to.length;
     try {
       to.push(longBytes(BigInt(index)));
@@ -74,6 +74,20 @@ function writeUnion(branches: readonly AvroType[], value: Json, to: Buffer[], pa
   if (deepest && deepest.path.length > path.length) throw deepest;
   const names = branches.map(nameOf).join(', ');
   throw new AvroFault(`${preview(value)} is none of ${names}`, path);
+}
+
+/** Records whose fields have defaults fit nearly every object, and would lose what another branch holds. */
+function inOrder(branches: readonly AvroType[], value: Json) {
+  const order = branches.map((branch, index) => ({ branch, index, lost: 0 }));
+  const holders = order.filter(({ branch: { kind } }) => kind === 'record' || kind === 'map');
+  if (!isObject(value) || holders.length < 2) return order;
+  const names = Object.keys(value);
+  for (const holder of holders) {
+    if (holder.branch.kind !== 'record') continue;
+    const fields = new Set(holder.branch.fields.map(({ name }) => name));
+    holder.lost = names.filter((name) => !fields.has(name)).length;
+  }
+  return order.sort((a, b) => a.lost - b.lost);
 }
 
 function writeRecord(type: AvroRecord, value: Json, to: Buffer[], path: string): void {
@@ -130,6 +144,8 @@ function isWithin(kind: string, value: bigint): boolean {
 
 function floatBytes(kind: 'float' | 'double', value: Json): Buffer | undefined {
   if (typeof value !== 'number' && !isNoNumber(value)) return undefined;
+  // What is too large for 4 bytes would be infinite for who reads it.
+  if (kind === 'float' && typeof value === 'number' && !Number.isFinite(Math.fround(value))) return undefined;
   const bytes = Buffer.alloc(kind === 'float' ? 4 : 8);
   if (kind === 'float') bytes.writeFloatLE(Number(value));
   else bytes.writeDoubleLE(Number(value));

@@ -1,5 +1,5 @@
 import type { LineageEdge, LineageNode } from '../../kernel/definition-lineage.ts';
-import { plannedLane, type Write, write } from '../../store/group-commit.ts';
+import { plannedLane, type Write, write } from '../../store/lane.ts';
 import { columns } from '../../store/rows.ts';
 
 /** What a source brings to the graph, as a whole: what it brought before and does not bring any more ends. */

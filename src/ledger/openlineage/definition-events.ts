@@ -97,18 +97,19 @@ function columns(lineage: DefinitionLineage, id: string, naming: Naming): Record
         : [];
     }),
   );
-  const fields: Record<string, { inputFields: JsonObject[] }> = {};
+  const inputs = new Map<string, JsonObject[]>(); // a column may have the name of what every object has
   const dataset: JsonObject[] = [];
   for (const { from, to } of lineage.edges) {
     const input = columnOf(from, naming);
     if (!input) continue;
     const column = own.get(to);
     if (column) {
-      fields[column.field] ??= { inputFields: [] };
-      fields[column.field]!.inputFields.push({ ...input });
+      const known = inputs.get(column.field) ?? [];
+      inputs.set(column.field, [...known, { ...input }]);
     } else if (to === id) dataset.push({ ...input });
   }
-  const hasLineage = dataset.length > 0 || Object.keys(fields).length > 0;
+  const fields = Object.fromEntries([...inputs].map(([field, inputFields]) => [field, { inputFields }]));
+  const hasLineage = dataset.length > 0 || inputs.size > 0;
   return {
     ...(own.size > 0 && {
       schema: facet('schema', {

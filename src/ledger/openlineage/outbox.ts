@@ -1,5 +1,5 @@
 import type { Database, Queryable } from '../../store/database.ts';
-import { plannedLane, type Write, write } from '../../store/group-commit.ts';
+import { plannedLane, type Write, write } from '../../store/lane.ts';
 import type { Migration } from '../../store/migrations.ts';
 import { columns } from '../../store/rows.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Queryable } from '../../store/database.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
 import type { OpenLineageEvent } from './event.ts';
 import type { Naming } from './naming.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { validateDocument } from '../../kernel/document.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
-import type { DefinitionKind } from '../../store/project.ts';
+import type { DefinitionKind } from '../../store/definition-kind.ts';
 
 /** What is told: definitions, passes over features, trainings and builds of datasets, runs that failed, and a share of all runs. */
 export type ToldKind = 'definitions' | 'passes' | 'trainings' | 'failedRuns';
@@ -109,7 +109,8 @@ export function tellsRun(
   { id, workflow, failed }: { id: string; workflow: string; failed: boolean },
 ): boolean {
   if (failed && tells(sink, 'failedRuns')) return true;
-  const share = sink.emit?.workflows?.[workflow] ?? sink.emit?.runs ?? 0;
+  const { workflows = {}, runs = 0 } = sink.emit ?? {};
+  const share = (Object.hasOwn(workflows, workflow) ? workflows[workflow] : undefined) ?? runs;
   if (share === 0 || share === 1) return share === 1;
   return createHash('sha256').update(id).digest().readUInt32BE(0) / 2 ** 32 < share;
 }

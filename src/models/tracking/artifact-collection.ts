@@ -1,4 +1,4 @@
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { timestamp } from '../../store/rows.ts';
 import type { TrackingDependencies } from './experiments.ts';
 import { tracked } from './tracking-lane.ts';

@@ -1,7 +1,7 @@
 import { digestOfBytes } from '../../kernel/canonical.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Limits } from '../../kernel/limits.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { timestamp } from '../../store/rows.ts';
 import type { TrackingDependencies } from './experiments.ts';
 import { tracked } from './tracking-lane.ts';

@@ -1,5 +1,5 @@
 import type { Queryable } from '../../store/database.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { columns } from '../../store/rows.ts';
 import { tracked } from './tracking-lane.ts';
 

@@ -1,11 +1,12 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
-import { type Write, write } from '../../store/group-commit.ts';
+import { type Write, write } from '../../store/lane.ts';
 import { timestamp } from '../../store/rows.ts';
 import type { Actor } from '../candidate.ts';
 import { retryConflicts } from '../conflicts.ts';
 import { aliasRemovalLane, type RemovedAlias } from '../kept-files.ts';
-import type { Models, ModelVersion } from '../models.ts';
+import type { ModelVersion } from '../model-version.ts';
+import type { Models } from '../models.ts';
 import type { Promotions } from '../promotions.ts';
 import { modelArtifacts, type TrackingArtifacts } from './artifacts.ts';
 import type { TrackingDependencies } from './experiments.ts';
@@ -276,9 +277,13 @@ export class RegisteredModels {
   /**
    * Moves an alias as `aios models promote` does, with the approvals that the model's definition asks for.
    *
-   * @throws AiosError `models.approval_needed` when it waits for approvals, and those of a promotion
+   * @throws AiosError `models.invalid` for a name that says which version it is, `models.approval_needed` when it waits for approvals, and those of a promotion
    */
   async setAlias(title: string, alias: string, version: number | string, by: Actor): Promise<void> {
+    if (/^(?:latest|v\d+)$/i.test(alias))
+      throw new AiosError('models.invalid', {
+        detail: `The alias “${alias}” is reserved in MLflow: it reads as the newest version, or as the one of that number. Choose another, such as champion.`,
+      });
     const { name } = await this.version(title, version);
     const { isPromoted, standing } = await this.#deps.promotions.promote({
       model: name,

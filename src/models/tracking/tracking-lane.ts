@@ -1,4 +1,4 @@
-import { type Lane, plannedLane, type Write, write } from '../../store/group-commit.ts';
+import { type Lane, plannedLane, type Write, write } from '../../store/lane.ts';
 
 interface Statement {
   readonly text: string;

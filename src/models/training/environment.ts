@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Json } from '../../kernel/json.ts';
-import type { OpenedDataset, TrainingCall } from './trainings.ts';
+import type { OpenedDataset, TrainingCall } from './training-call.ts';
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 

@@ -35,6 +35,25 @@ describe('what a training wrote', () => {
     await expect(readOutputs(folder, limits, 0)).rejects.toMatchObject({ code: 'training.output_invalid' });
   });
 
+  it('may be such metrics in model.json, which is null elsewhere; a text is refused by its place', async () => {
+    const path = join(folder, 'model.json');
+    await writeFile(path, '{"metrics":{"auc":NaN,"loss":-Infinity,"rows":3},"card":{"a NaN":[NaN,"NaN"]}}');
+    const { metrics, card } = await readOutputs(folder, limits, 0);
+    expect(metrics.map(({ key, value }) => [key, value])).toEqual([
+      ['auc', Number.NaN],
+      ['loss', -Infinity],
+      ['rows', 3],
+    ]);
+    expect(card).toEqual({ 'a NaN': [null, 'NaN'] });
+    for (const wrong of ['"high"', 'null', '[1]']) {
+      await writeFile(path, `{"metrics":{"auc":${wrong}}}`);
+      await expect(readOutputs(folder, limits, 0)).rejects.toMatchObject({
+        code: 'training.output_invalid',
+        message: 'model.json/metrics/auc: a number was expected.',
+      });
+    }
+  });
+
   it.each(['"abc"', '1.5', '"3"', '1e300'])('has whole steps: %s is refused', async (step) => {
     const lines = `{"key":"loss","value":1}\n{"key":"loss","value":1,"step":${step}}\n`;
     await writeFile(join(folder, 'metrics.jsonl'), lines);

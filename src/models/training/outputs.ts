@@ -26,7 +26,7 @@ const validate = compileSchema({
     signature: { type: 'object' },
     card: { type: 'object' },
     metadata: { type: 'object' },
-    metrics: { type: 'object', additionalProperties: { type: 'number' } },
+    metrics: { type: 'object' },
   },
 } as unknown as JsonObject);
 
@@ -38,16 +38,17 @@ const validate = compileSchema({
 export async function readOutputs(folder: string, limits: Limits, nowMs: number): Promise<TrainingOutputs> {
   const onnx = await read(join(folder, 'model.onnx'), limits.modelBytesMax, 'modelBytesMax');
   const described = await read(join(folder, 'model.json'), JSON_BYTES_MAX, undefined);
-  const json = described ? parse('model.json', text(described)) : {};
-  if (!isObject(json)) throw invalid('model.json holds no object.');
-  const [fault] = validate(json);
-  if (fault) throw invalid(`model.json${fault.path}: ${fault.message}.`);
+  const json = described ? modelJson(text(described)) : {};
   const { signature, card = {}, metadata = {}, metrics = {} } = json;
   const lines = await read(join(folder, 'metrics.jsonl'), limits.trainingLogBytesMax, 'trainingLogBytesMax');
   const logged = lines ? metricsOf(text(lines), nowMs) : [];
   // What the model is said to have at its end comes after what was told on the way.
   const after = 1 + lastStep(logged);
-  const values = Object.entries(metrics as Record<string, number>);
+  const values = Object.entries(metrics as JsonObject).map(([key, told]): [string, number] => {
+    const value = metricOf(told);
+    if (value === undefined) throw invalid(`model.json/metrics/${key}: a number was expected.`);
+    return [key, value];
+  });
   return {
     onnx,
     signature: signature as DeclaredSignature | undefined,
@@ -59,15 +60,34 @@ export async function readOutputs(folder: string, limits: Limits, nowMs: number)
 
 const NON_NUMBERS: ReadonlySet<unknown> = new Set(['NaN', 'Infinity', '-Infinity']);
 
+/** A loss may be no number, and Python writes it as NaN: no reason to lose the model. */
+function metricOf(value: unknown): number | undefined {
+  if (NON_NUMBERS.has(value)) return Number(value);
+  return typeof value === 'number' ? value : undefined;
+}
+
+/**
+ * The object of model.json. NaN and infinities are their names in its metrics, and null elsewhere: a version has JSON.
+ *
+ * @throws AiosError `training.output_invalid`
+ */
+function modelJson(content: string): JsonObject {
+  const json = parse('model.json', withoutNonNumbers(content));
+  if (!isObject(json)) throw invalid('model.json holds no object.');
+  const [fault] = validate(json);
+  if (fault) throw invalid(`model.json${fault.path}: ${fault.message}.`);
+  const { metrics = {} } = parse('model.json', withoutNonNumbers(content, JSON.stringify));
+  return { ...json, metrics: metrics as JsonObject };
+}
+
 /** Each line a value of a metric. @throws AiosError `training.output_invalid` */
 function metricsOf(lines: string, nowMs: number): NewMetric[] {
   return lines.split('\n').flatMap((line, i) => {
     if (line.trim() === '') return [];
-    // A loss may be no number, and Python writes it as NaN: no reason to lose the model.
     const told = parse(`metrics.jsonl, line ${i + 1}`, withoutNonNumbers(line, JSON.stringify));
     const value = isObject(told) ? told : {};
-    const metric = NON_NUMBERS.has(value.value) ? Number(value.value) : value.value;
-    if (typeof value.key !== 'string' || typeof metric !== 'number')
+    const metric = metricOf(value.value);
+    if (typeof value.key !== 'string' || metric === undefined)
       throw invalid(`metrics.jsonl, line ${i + 1}: {"key": "loss", "value": 0.4, "step": 3} was expected.`);
     const step = value.step ?? 0;
     if (typeof step !== 'number' || !Number.isSafeInteger(step))

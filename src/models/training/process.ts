@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { constants, setPriority } from 'node:os';
 
 export interface TrainingCommand {
@@ -49,6 +50,7 @@ export function startTraining(wanted: TrainingCommand): {
   const { pid } = child;
   if (pid === undefined) return { identity: Promise.resolve(undefined), ended: outcome(child, wanted) };
   running.add(pid);
+  letGo(child);
   try {
     setPriority(pid, wanted.niceness);
   } catch {
@@ -56,6 +58,12 @@ export function startTraining(wanted: TrainingCommand): {
   }
   const identity = ticksOf(pid).then((startedTicks) => ({ pid, startedTicks }));
   return { identity, ended: outcome(child, wanted) };
+}
+
+/** A process that has been stopped ends, and the command with it: neither the command nor what it writes holds it back. */
+function letGo(child: ChildProcess): void {
+  child.unref();
+  for (const stream of [child.stdout, child.stderr]) (stream as Socket | null)?.unref();
 }
 
 function outcome(child: ChildProcess, { timeoutMs, signal, onOutput }: TrainingCommand): Promise<Ended> {
@@ -69,7 +77,7 @@ function outcome(child: ChildProcess, { timeoutMs, signal, onOutput }: TrainingC
       killGroup(pid, 'SIGTERM');
       killing = setTimeout(() => killGroup(pid, 'SIGKILL'), KILL_MS);
     };
-    const timer = setTimeout(() => stop('time'), timeoutMs);
+    const timer = setTimeout(() => stop('time'), timeoutMs).unref();
     const cancel = () => stop('canceled');
     signal.addEventListener('abort', cancel, { once: true });
     if (signal.aborted) cancel();

@@ -6,6 +6,7 @@ import { readDocument, validateDocument } from '../../kernel/document.ts';
 import { parseDuration } from '../../kernel/duration.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { Limits } from '../../kernel/limits.ts';
 import { compileSchema } from '../../kernel/schema.ts';
 
 /** A command that the operator allows flows to train with. */
@@ -84,6 +85,20 @@ export async function readTrainer(file: string | undefined, name: string): Promi
     niceness: niceness as number,
     codeDigest: await codeDigest(command as Json, folder as string | undefined),
   };
+}
+
+/**
+ * How long it may run, and by whose word: an operator's limit holds for all trainers.
+ *
+ * @example timeOf({ ...trainer, timeoutMs: 7_200_000 }, { trainingMs: 3_600_000 }) // { ms: 3_600_000, by: 'the limit trainingMs' }
+ */
+export function timeOf(
+  { timeoutMs = Number.POSITIVE_INFINITY }: Pick<Trainer, 'timeoutMs'>,
+  { trainingMs }: Pick<Limits, 'trainingMs'>,
+): { ms: number; by: string } {
+  return timeoutMs < trainingMs
+    ? { ms: timeoutMs, by: 'its timeout' }
+    : { ms: trainingMs, by: 'the limit trainingMs' };
 }
 
 async function readAll(file: string): Promise<JsonObject> {

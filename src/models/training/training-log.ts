@@ -1,7 +1,8 @@
 import type { Clock } from '../../kernel/clock.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Queryable } from '../../store/database.ts';
-import { type Committer, plannedLane, write } from '../../store/group-commit.ts';
+import type { Committer } from '../../store/group-commit.ts';
+import { plannedLane, write } from '../../store/lane.ts';
 import { columns, timestamp } from '../../store/rows.ts';
 import { StreamRedaction } from './stream-redaction.ts';
 
@@ -82,7 +83,7 @@ export class TrainingLog {
     this.#endMax = Math.min(END_CHARS, Math.floor(trainingLogBytesMax / 4));
     this.#beginMax = trainingLogBytesMax - this.#endMax;
     this.#of = of;
-    this.#timer = setInterval(() => this.#flush(), FLUSH_MS);
+    this.#timer = setInterval(() => this.#flush(), FLUSH_MS).unref();
   }
 
   /** What may not be kept of what comes from now on: the secrets that the command was given. */

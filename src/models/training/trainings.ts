@@ -1,17 +1,17 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
-import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { Json } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import { type MicroUsd, microUsd } from '../../kernel/money.ts';
 import { Slots } from '../../kernel/slots.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { Committer } from '../../store/group-commit.ts';
 import { timestamp } from '../../store/rows.ts';
-import type { Actor } from '../candidate.ts';
-import type { Models, ModelVersion } from '../models.ts';
+import type { ModelVersion } from '../model-version.ts';
+import type { Models } from '../models.ts';
 import { runArtifacts, type TrackingArtifacts } from '../tracking/artifacts.ts';
 import type { Experiments } from '../tracking/experiments.ts';
 import { tracked } from '../tracking/tracking-lane.ts';
@@ -19,15 +19,10 @@ import type { TrainingRuns } from '../tracking/training-runs.ts';
 import { environmentOf } from './environment.ts';
 import { readOutputs, type TrainingOutputs } from './outputs.ts';
 import { type Ended, endLeftover, type ProcessIdentity, startTraining } from './process.ts';
-import { readTrainer, type Trainer } from './trainers.ts';
+import { readTrainer, type Trainer, timeOf } from './trainers.ts';
+import type { OpenedDataset, TrainingCall } from './training-call.ts';
+import { openTrainingFolder } from './training-folder.ts';
 import { TrainingLog } from './training-log.ts';
-
-/** A version of a dataset, as a training is given it. */
-export interface OpenedDataset {
-  readonly name: string;
-  readonly version: number;
-  readonly digest: string;
-}
 
 /** What the key of a training is for, and nothing else. */
 interface TrainingKeyScope {
@@ -55,22 +50,6 @@ export interface TrainingDependencies {
   openDataset(named: { name: string; version?: number | string }, path: string): Promise<OpenedDataset>;
   /** A key for the MLflow calls of one training, in force for so long at most. */
   issueKey(of: TrainingKeyScope, ms: number): Promise<{ key: string; revoke(): Promise<void> }>;
-}
-
-export interface TrainingCall {
-  readonly trainer: string;
-  readonly model: string | undefined;
-  readonly experiment: string | undefined;
-  readonly parameters: JsonObject;
-  readonly datasets: Readonly<Record<string, { name: string; version?: number | string }>>;
-  readonly runId: string;
-  readonly stepKey: string;
-  readonly idempotencyKey: string;
-  readonly attempt: number;
-  readonly by: Actor;
-  /** The person who started the run. */
-  readonly startedBy: string | undefined;
-  readonly signal: AbortSignal;
 }
 
 interface TrainingResult {
@@ -156,7 +135,7 @@ export class Trainings {
 
   async #run(call: TrainingCall, key: string, trainer: Trainer): Promise<TrainingResult> {
     const { commit, clock, limits, trainingRuns } = this.#deps;
-    const folder = await mkdtemp(join(tmpdir(), 'aios-train-'));
+    const folder = await openTrainingFolder(key);
     const trainingRun = await this.#openRun(call, trainer);
     const of = { runId: call.runId, stepKey: call.stepKey, trainingRun };
     const log = new TrainingLog(commit, clock, limits, of);
@@ -181,7 +160,7 @@ export class Trainings {
     const startedMs = performance.now();
     const ended = await this.#command(begun);
     const seconds = Math.round(performance.now() - startedMs) / 1_000;
-    if (!('code' in ended) || ended.code !== 0) throw failed(trainer, ended, begun.log.tail);
+    if (!('code' in ended) || ended.code !== 0) throw failed(trainer, ended, begun.log.tail, limits);
     const outputs = await readOutputs(join(folder, 'output'), limits, clock.now());
     const version = await this.#register(begun, outputs);
     const { metrics } = await this.#deps.trainingRuns.get(trainingRun);
@@ -251,7 +230,7 @@ export class Trainings {
 
   async #command({ call, key, trainer, folder, trainingRun, datasets, log }: Begun): Promise<Ended> {
     const { limits, fill, issueKey } = this.#deps;
-    const timeoutMs = Math.min(trainer.timeoutMs ?? limits.trainingMs, limits.trainingMs);
+    const timeoutMs = timeOf(trainer, limits).ms;
     const issued =
       this.#url === undefined
         ? undefined
@@ -377,14 +356,16 @@ function distinct(datasets: readonly OpenedDataset[]): OpenedDataset[] {
   return [...new Map(datasets.map((each) => [`${each.name}@${each.version}`, each])).values()];
 }
 
-function failed({ name, timeoutMs }: Trainer, ended: Ended, tail: string): AiosError {
+function failed(trainer: Trainer, ended: Ended, tail: string, limits: Limits): AiosError {
   if ('stopped' in ended && ended.stopped === 'canceled') return canceled();
+  const { name } = trainer;
+  const { ms, by } = timeOf(trainer, limits);
   const why =
     'code' in ended
       ? `${name} exited with ${ended.code}`
       : ended.stopped === 'missing'
         ? `The command of ${name} is not on this machine`
-        : `${name} did not end within ${timeoutMs === undefined ? 'trainingMs' : `${timeoutMs} ms`} and was ended`;
+        : `${name} did not end within ${ms} ms (${by}) and was ended`;
   return new AiosError('training.failed', { detail: tail.trim() ? `${why}: ${tail.trim()}` : `${why}.` });
 }
 

@@ -3,9 +3,10 @@ import { ManualClock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { type Limits, limitsFrom } from '../../kernel/limits.ts';
-import { write } from '../../store/group-commit.ts';
+import { write } from '../../store/lane.ts';
 import type { LoggedCall } from './call-record.ts';
-import { type LanguageCall, LanguageModels, type RegisteredVersion } from './language-models.ts';
+import type { LanguageCall, RegisteredVersion } from './language-call.ts';
+import { LanguageModels } from './language-models.ts';
 import { Upstream } from './upstream.ts';
 
 interface Charge {

@@ -117,7 +117,8 @@ describe('calls of language models', () => {
 
   it('are bounded: so many at a time, so many wait, the rest is refused; who goes away leaves the queue', async () => {
     chat.define('m', endpoint(first, { concurrencyMax: 2, queueMax: 3 }));
-    first.next(...new Array(6).fill({ kind: 'slow', ms: 700 }));
+    const gate = Promise.withResolvers<void>();
+    first.next(...new Array(6).fill({ kind: 'slow', until: gate.promise }));
     const gone = new AbortController();
     const calls = Array.from({ length: 5 }, (_, i) =>
       chat.models.complete(chat.call('m', `${i}`, i === 4 ? { signal: gone.signal } : {})),
@@ -128,9 +129,10 @@ describe('calls of language models', () => {
       extensions: { limitName: 'queueMax', limit: 3 },
     });
     gone.abort();
+    await expect(calls[4]).rejects.toMatchObject({ code: 'serving.canceled' });
+    gate.resolve();
     const outcomes = await Promise.allSettled(calls);
     expect(outcomes.map(({ status }) => status)).toEqual([...new Array(4).fill('fulfilled'), 'rejected']);
-    expect((outcomes[4] as PromiseRejectedResult).reason).toMatchObject({ code: 'serving.canceled' });
     expect(first.concurrentMax).toBe(2);
     expect(chat.held).toHaveLength(chat.settled.length);
   });
@@ -149,7 +151,7 @@ describe('calls of language models', () => {
   });
 
   it('end when a stream falls silent', async () => {
-    chat.define('m', endpoint(first, { idleMs: 80 }));
+    chat.define('m', endpoint(first, { idleMs: 1_000 })); // its first part comes in that time, also on a busy machine
     const chunk = { id: 'c', choices: [{ index: 0, delta: { content: 'a' }, finish_reason: null }] };
     first.next({ kind: 'chunks', chunks: [chunk, chunk], pauseMs: 5_000 });
     const { chunks } = await chat.models.stream(chat.call('m'));
@@ -210,7 +212,7 @@ describe('calls of language models', () => {
 
   it('wait for an equal one that is under way, and lead when it failed', async () => {
     chat.define('m', endpoint(first, { cache: { ttlMs: 60_000 } }));
-    first.next({ kind: 'slow', ms: 2_000 });
+    first.next({ kind: 'hang' });
     const gone = new AbortController();
     const leader = chat.models.complete(chat.call('m', 'x', { signal: gone.signal }));
     await eventually(() => expect(first.requests).toHaveLength(1));

@@ -5,7 +5,8 @@ import { newId } from '../../kernel/ids.ts';
 import type { Json } from '../../kernel/json.ts';
 import type { MicroUsd } from '../../kernel/money.ts';
 import type { Quota } from '../../kernel/quota.ts';
-import type { Committer, Write } from '../../store/group-commit.ts';
+import type { Committer } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { Target } from './endpoint.ts';
 import { addUsage, NO_USAGE, priceOf, type Usage } from './usage.ts';
 

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../kernel/json.ts';
 import type { MicroUsd } from '../../kernel/money.ts';
 import type { Quota } from '../../kernel/quota.ts';
 import { checkDimensions, embeddingsToJson, inputsOf } from './embeddings.ts';
-import type { LanguageCall, RegisteredVersion } from './language-models.ts';
+import type { LanguageCall, RegisteredVersion } from './language-call.ts';
 import { type MeteringDependencies, openBill } from './metering.ts';
 import { estimateInput, NO_USAGE, usageToJson } from './usage.ts';
 

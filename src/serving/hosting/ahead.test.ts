@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { limitsFrom } from '../../kernel/limits.ts';
 import type { BatchAnswer, Replica } from '../runtimes/runtime.ts';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
@@ -59,6 +59,7 @@ class Told implements Replica {
 
 const open: ModelHost[] = [];
 afterEach(() => {
+  vi.restoreAllMocks();
   for (const host of open.splice(0)) host.close();
 });
 
@@ -165,11 +166,15 @@ describe('a replica that takes a batch ahead', () => {
 
   it('has as long for each batch as for one, from when it could begin with it', async () => {
     const { replica, askAll } = await setUp({ timeoutMs: 1500 });
+    let nowMs = 1_000;
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
     const all = askAll(1, 2, 3, 4);
-    await sleep(900);
-    await replica.answer();
-    await sleep(900);
-    await replica.answer();
+    for (let batch = 0; batch < 2; batch++) {
+      await sleep(5);
+      nowMs += 1_499;
+      await sleep(50); // what is past its time is looked for every 10 ms
+      await replica.answer();
+    }
     expect(await all).toEqual(answered(-1, -2, -3, -4));
     expect(replica.isKilled).toBe(false);
   });

@@ -1,79 +1,21 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { limitsFrom } from '../../kernel/limits.ts';
 import { createFunctionRuntime, type FunctionModel } from '../runtimes/function-runtime.ts';
 import type { Replica, Runtime } from '../runtimes/runtime.ts';
-import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 import { Capacity } from './capacity.ts';
-import { ModelHost } from './model-host.ts';
-import { InferRequest } from './request.ts';
-import type { ServingOptions } from './serving-options.ts';
+import { inputs, OPTIONS, outputs, pause, same, setUp, slow } from './model-host-under-test.ts';
 
-const inputs: TensorSpec[] = [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }];
-const outputs: TensorSpec[] = [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }];
-const OPTIONS: ServingOptions = {
-  replicas: 1,
-  batchMax: 8,
-  batch: { max: 8 },
-  timeoutMs: 5_000,
-  queueMax: 100,
-  costPerInferenceMicroUsd: 0,
-  costPerComputeSecondMicroUsd: 0,
-};
-const same: FunctionModel['run'] = ([x]) => [{ ...(x as Tensor), name: 'y' }];
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const slow =
-  (ms: number): FunctionModel['run'] =>
-  async (tensors) => {
-    await pause(ms);
-    return same(tensors);
-  };
-
-const open: ModelHost[] = [];
 afterEach(() => {
-  for (const host of open.splice(0)) host.close();
+  vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
-interface Setup {
-  run?: FunctionModel['run'];
-  options?: Partial<ServingOptions>;
-  limits?: string;
-  runtime?: Runtime;
-  capacity?: Capacity;
-  label?: string;
+/** Time that only the test puts forward; a turn of the loop is still a turn. */
+function standingClock(): void {
+  vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] });
 }
 
-function setUp({ run = same, options, limits, runtime, capacity, label = 'm/1' }: Setup = {}) {
-  const host = new ModelHost(
-    label,
-    { name: 'm', digest: label, load: async () => new Uint8Array() },
-    runtime ?? createFunctionRuntime({ m: { inputs, outputs, run } }),
-    { ...OPTIONS, ...options },
-    capacity ?? new Capacity(limitsFrom(limits), 4),
-  );
-  open.push(host);
-  const ask = (value: number, { priority = 0, deadlineMs = 10_000, signal }: Asked = {}) => {
-    const data = Float32Array.of(value);
-    const tensors: Tensor[] = [{ name: 'x', datatype: 'FP32', shape: [1, 1], data }];
-    const request = new InferRequest(tensors, 1, performance.now(), deadlineMs, signal, priority);
-    host.submit(request);
-    return request.answer.then((answer) => Number((answer.outputs[0]!.data as Float32Array)[0]));
-  };
-  return { host, ask };
-}
-
-interface Asked {
-  priority?: number;
-  deadlineMs?: number;
-  signal?: AbortSignal;
-}
-
-/** Works for so long. A timer would not do: one may fire early, and tell of a model that takes no time. */
-const busy =
-  (ms: number): FunctionModel['run'] =>
-  (tensors) => {
-    for (const endsAtMs = performance.now() + ms; performance.now() < endsAtMs; );
-    return same(tensors);
-  };
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Remembers the values of each batch, and runs `then` for each. */
 function recorded(then: FunctionModel['run'] = same) {
@@ -85,18 +27,34 @@ function recorded(then: FunctionModel['run'] = same) {
   return { batches, run };
 }
 
+const HELD = 7;
+
+/** Answers at once, only what is `HELD` when it is told to. */
+function holding() {
+  const gate = Promise.withResolvers<void>();
+  const made = recorded(async (tensors) => {
+    if ((tensors[0]!.data as Float32Array)[0] === HELD) await gate.promise;
+    return same(tensors);
+  });
+  return { ...made, release: () => gate.resolve() };
+}
+
 describe('the batches of a host', () => {
   it('grow to a measured size, are measured once for a digest, and an operator’s choice comes first', async () => {
-    const { batches, run } = recorded(busy(0.5)); // half a millisecond whatever the rows: the largest batch is the best
+    let nowMs = 1_000;
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+    const { batches, run } = recorded((tensors) => {
+      nowMs += 0.5; // whatever the rows: the largest batch is the best
+      return same(tensors);
+    });
     const capacity = new Capacity(limitsFrom());
     const first = setUp({ run, capacity, options: { batch: {} } });
     await first.host.start();
-    const { bestBatch } = first.host.statistics(); // 8, unless the machine was busy with something else
-    expect(bestBatch).toBeGreaterThan(1);
+    expect(first.host.statistics().bestBatch).toBe(8);
     const measuring = batches.length;
     const again = setUp({ run, capacity, options: { batch: {} } });
     await again.host.start();
-    expect(again.host.statistics().bestBatch).toBe(bestBatch);
+    expect(again.host.statistics().bestBatch).toBe(8);
     expect(batches.length - measuring).toBeLessThan(5); // its warm-up
     for (const [batch, best] of [
       [{ max: 4 }, 4],
@@ -113,50 +71,56 @@ describe('the batches of a host', () => {
     const { host, ask } = setUp({ run, options: { batch: { max: 3, delayUs: 40_000 } } });
     await host.start();
     batches.length = 0;
+    standingClock();
     const first = ask(1);
-    await pause(5);
-    await Promise.all([first, ask(2)]);
+    await turn();
+    vi.advanceTimersByTime(39);
+    await turn();
+    expect(batches).toEqual([]);
+    const second = ask(2);
+    vi.advanceTimersByTime(1);
+    await Promise.all([first, second]);
     expect(batches).toEqual([[1, 2]]);
-    const startedAtMs = performance.now();
-    await Promise.all([ask(1), ask(2), ask(3)]);
-    expect(performance.now() - startedAtMs).toBeLessThan(40);
+    await Promise.all([ask(1), ask(2), ask(3)]); // no time passes
+    expect(batches).toEqual([
+      [1, 2],
+      [1, 2, 3],
+    ]);
   });
 });
 
 describe('the queue of a host', () => {
   it('takes the higher priority first', async () => {
-    const { batches, run } = recorded(slow(5));
+    const { batches, run, release } = holding();
     const { host, ask } = setUp({ run, options: { batch: { off: true } } });
     await host.start();
     batches.length = 0;
-    const busy = ask(0);
-    await pause(1);
-    await Promise.all([busy, ask(3, { priority: 5 }), ask(2), ask(1, { priority: 1 })]);
-    expect(batches.flat()).toEqual([0, 1, 2, 3]);
+    const held = ask(HELD);
+    await expect.poll(() => batches).toEqual([[HELD]]);
+    const others = [ask(3, { priority: 5 }), ask(2), ask(1, { priority: 1 })];
+    release();
+    await Promise.all([held, ...others]);
+    expect(batches.flat()).toEqual([HELD, 1, 2, 3]);
   });
 
   it('never sends what nobody waits for any more', async () => {
-    const gate = Promise.withResolvers<void>();
-    const { batches, run } = recorded(async (tensors) => {
-      if (tensors[0]!.data.length === 1 && Number((tensors[0]!.data as Float32Array)[0]) === 7)
-        await gate.promise;
-      return same(tensors);
-    });
+    const { batches, run, release } = holding();
     const { host, ask } = setUp({ run, options: { batch: { off: true } } });
     await host.start();
     batches.length = 0;
     const controller = new AbortController();
-    const calls = [ask(7), ask(1, { deadlineMs: 25 }), ask(2, { signal: controller.signal }), ask(3)];
-    await pause(5);
+    const calls = [ask(HELD)];
+    await expect.poll(() => batches).toEqual([[HELD]]);
+    calls.push(ask(1, { deadlineMs: 25 }), ask(2, { signal: controller.signal }), ask(3));
     controller.abort();
     const settled = Promise.allSettled(calls);
     await expect.poll(() => host.waiting).toBe(1); // both are out of the queue before a replica is free
-    gate.resolve();
+    release();
     const told = (await settled).map((outcome) =>
       outcome.status === 'fulfilled' ? outcome.value : outcome.reason.code,
     );
-    expect(told).toEqual([7, 'serving.timeout', 'serving.canceled', 3]);
-    expect(batches.flat()).toEqual([7, 3]);
+    expect(told).toEqual([HELD, 'serving.timeout', 'serving.canceled', 3]);
+    expect(batches.flat()).toEqual([HELD, 3]);
   });
 
   it('is bounded by bytes, and tells when to come back by the measured rate', async () => {
@@ -268,12 +232,12 @@ describe('the replicas of a host', () => {
         return replica;
       },
     };
+    standingClock();
     const { host } = setUp({ runtime });
     await host.start();
-    await expect.poll(() => startedAtMs.length, { timeout: 5_000 }).toBeGreaterThan(4);
+    for (; startedAtMs.length < 6; await turn()) vi.advanceTimersByTime(1);
     const gaps = startedAtMs.slice(1).map((atMs, i) => atMs - startedAtMs[i]!);
-    expect(gaps[3]).toBeGreaterThan(90);
-    expect(gaps[3]).toBeGreaterThan(gaps[1]!);
+    expect(gaps.map((ms) => 50 * Math.floor(ms / 50))).toEqual([0, 50, 100, 200, 400]);
   });
 });
 
@@ -300,71 +264,6 @@ it('answers what was lost with a replica that was being unloaded, and what came 
   first!.kill();
   expect(await held).toBe(1);
   expect(host.statistics()).toMatchObject({ replicas: 1, errors: 0 });
-});
-
-describe('the memory of all hosts', () => {
-  /** Replicas that say they hold this much. */
-  function sized(bytes: number): Runtime {
-    const functions = createFunctionRuntime({ m: { inputs, outputs, run: same } });
-    return {
-      async start(model) {
-        const replica: Replica = await functions.start(model);
-        return Object.assign(replica, { residentBytes: () => bytes });
-      },
-    };
-  }
-
-  it('makes room for a model by unloading the one that was used longest ago, which comes back on demand', async () => {
-    const capacity = new Capacity(limitsFrom('modelMemoryBytesMax=250'));
-    const [a, b, c] = ['a/1', 'b/1', 'c/1'].map((label) => setUp({ label, capacity, runtime: sized(100) }));
-    await a!.ask(1);
-    await b!.ask(1);
-    await a!.ask(2);
-    await pause(300); // what was in use a moment ago is not unloaded
-    await c!.ask(3);
-    expect([a, b, c].map((each) => each!.host.statistics().replicas)).toEqual([1, 0, 1]);
-    expect(capacity.memoryBytes).toBe(200);
-    await pause(300);
-    expect(await b!.ask(4)).toBe(4);
-    expect([a, b, c].map((each) => each!.host.statistics().residentBytes)).toEqual([0, 100, 100]);
-  });
-
-  it('refuses a model that fits into none of it, and says so to who asks', async () => {
-    const capacity = new Capacity(limitsFrom('modelMemoryBytesMax=250'));
-    const { host, ask } = setUp({ capacity, runtime: sized(300 * 2 ** 20) });
-    await expect(host.start()).rejects.toMatchObject({
-      code: 'serving.memory_exceeded',
-      message: expect.stringMatching(/^m\/1: It needs 300 MiB/),
-      extensions: { limitName: 'modelMemoryBytesMax', limit: 250 },
-    });
-    await expect(async () => ask(1)).rejects.toMatchObject({ code: 'serving.memory_exceeded' });
-    expect(capacity.memoryBytes).toBe(0);
-  });
-
-  it('unloads idle models when others have grown past the limit', async () => {
-    const capacity = new Capacity(limitsFrom('modelMemoryBytesMax=250'));
-    let bytes = 100;
-    const growing = await sized(0).start({ name: 'm', digest: '', load: async () => new Uint8Array() });
-    const runtime: Runtime = { start: async () => Object.assign(growing, { residentBytes: () => bytes }) };
-    const a = setUp({ label: 'a/1', capacity, runtime: sized(100) });
-    const b = setUp({ label: 'b/1', capacity, runtime });
-    await a.ask(1);
-    await b.ask(1);
-    await pause(300);
-    await b.ask(2);
-    bytes = 200;
-    capacity.refresh(performance.now() + 60_000);
-    expect([a, b].map(({ host }) => host.statistics().replicas)).toEqual([0, 1]);
-    expect(capacity.memoryBytes).toBe(200);
-  });
-
-  it('does not unload a model in use: the other waits its turn', async () => {
-    const capacity = new Capacity(limitsFrom('modelMemoryBytesMax=150'));
-    const [a, b] = ['a/1', 'b/1'].map((label) => setUp({ label, capacity, runtime: sized(100) }));
-    await a!.ask(1);
-    expect(await b!.ask(2)).toBe(2); // after 250 ms without a request to a
-    expect([a, b].map((each) => each!.host.statistics().replicas)).toEqual([0, 1]);
-  });
 });
 
 it('tells the counts and times of the protocol’s statistics', async () => {

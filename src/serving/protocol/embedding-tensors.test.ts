@@ -60,12 +60,12 @@ describe('an embedding model with tensors', () => {
     expect(embeddingInputs(tokens, new Array(200_000).fill([1]))[0]!.shape).toEqual([200_000, 1]);
     const narrow = { ...tokens, inputs: [{ ...ids('input_ids'), datatype: 'INT32' as const }] };
     expect([...(embeddingInputs(narrow, [[5]])[0]!.data as Int32Array)]).toEqual([5]);
-    for (const [form, id] of [
-      [tokens, 1e300],
-      [narrow, 2 ** 31],
+    for (const [form, id, max] of [
+      [tokens, 1e300, 'up to 9007199254740991'],
+      [narrow, 2 ** 31, 'up to 2147483647'],
     ] as const)
       expect(() => embeddingInputs(form, [[id]])).toThrow(
-        expect.objectContaining({ code: 'serving.tensor_value' }),
+        expect.objectContaining({ code: 'serving.tensor_value', message: expect.stringContaining(max) }),
       );
   });
 

@@ -1,7 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { ByteStrings } from '../tensors/byte-strings.ts';
 import type { Signature } from '../tensors/signature.ts';
-import { elementOf, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
+import { type Datatype, elementOf, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
 
 /*
  * Embedding models with tensors (files, and servers of the Open Inference Protocol) behind a door for texts and token ids. Two forms of signature
@@ -137,8 +137,11 @@ function fillTokens(
   }
 }
 
-function noToken(value: number, datatype: string): AiosError {
-  return new AiosError('serving.tensor_value', { detail: `The token id ${value} is no ${datatype}.` });
+function noToken(value: number, datatype: Datatype): AiosError {
+  const max = datatype === 'INT32' ? 2 ** 31 - 1 : Number.MAX_SAFE_INTEGER;
+  return new AiosError('serving.tensor_value', {
+    detail: `${value} is no token id of this model: it takes whole numbers up to ${max}. Send the ids that the model’s own tokenizer gives.`,
+  });
 }
 
 /**

@@ -5,7 +5,7 @@ import { escapePointer } from '../../kernel/schema.ts';
 import { jsonData } from '../protocol/oip-client.ts';
 import { dataToJson } from '../tensors/json-data.ts';
 import { elementCount, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
-import type { RemoteRuntimeOptions } from './oip-runtime.ts';
+import type { RemoteRuntimeOptions } from './oip-endpoint.ts';
 import {
   answerMs,
   checkHeaders,

@@ -5,7 +5,7 @@ import { type GrpcService, loadGrpcServices } from '../protocol/grpc-services.ts
 import { tensorsFromGrpc } from '../protocol/grpc-tensors.ts';
 import { tensorsOfMetadata } from '../protocol/oip-client.ts';
 import type { Tensor } from '../tensors/tensor.ts';
-import type { OipEndpoint, RemoteRuntimeOptions } from './oip-runtime.ts';
+import type { OipEndpoint, RemoteRuntimeOptions } from './oip-endpoint.ts';
 import {
   answerMs,
   filledHeaders,

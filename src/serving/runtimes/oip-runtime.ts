@@ -2,13 +2,13 @@ import type { Issue } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { readOipAnswer, takesBinary, tensorsOfMetadata, writeOipRequest } from '../protocol/oip-client.ts';
 import type { Tensor } from '../tensors/tensor.ts';
+import type { OipEndpoint, RemoteRuntimeOptions } from './oip-endpoint.ts';
 import { startOipGrpc } from './oip-grpc.ts';
 import {
   answerMs,
   checkHeaders,
   ENDPOINT_MEMBERS,
   filledHeaders,
-  type RemoteAccess,
   RemoteReplica,
   readable,
   tensorsOf,
@@ -16,20 +16,6 @@ import {
 } from './remote.ts';
 import { answeredBy, ask, describedBy, type HttpQuestion } from './remote-http.ts';
 import type { Replica, Runtime, RuntimeModel } from './runtime.ts';
-
-/** A model of a server that speaks the Open Inference Protocol (Triton, KServe, MLServer, Seldon, AIOS). */
-export interface OipEndpoint {
-  /** Where the protocol begins: `http://triton:8000`, before `/v2`; for gRPC `http://triton:8001`, or `https` with TLS. */
-  readonly url: string;
-  /** Its name there; the same as here when left out. */
-  readonly model?: string;
-  /** The server's choice when left out. */
-  readonly version?: string;
-  readonly protocol?: 'http' | 'grpc';
-  /** Sent with each call (gRPC: as metadata); `${secrets.NAME}` is filled in at the start of a replica. */
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly timeoutMs?: number;
-}
 
 /** What the definition of such a model holds. */
 export const OIP_KIND: {
@@ -50,13 +36,6 @@ export const OIP_KIND: {
   },
   check: checkHeaders,
 };
-
-export interface RemoteRuntimeOptions {
-  readonly access: RemoteAccess;
-  /** How long the questions before the first run may take. */
-  readonly startMs: number;
-  readonly answerBytesMax: number;
-}
 
 /**
  * Runs models on servers that speak the Open Inference Protocol. Its tensors are those that the server tells; over HTTP they travel as bytes

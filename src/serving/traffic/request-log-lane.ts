@@ -1,4 +1,4 @@
-import { plannedLane } from '../../store/group-commit.ts';
+import { plannedLane } from '../../store/lane.ts';
 import type { Migration } from '../../store/migrations.ts';
 import { columns, timestamp } from '../../store/rows.ts';
 

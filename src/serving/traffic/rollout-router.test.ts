@@ -339,10 +339,10 @@ describe('a shadow', () => {
   });
 
   it('is not as impatient as the caller of what is copied', async () => {
-    const { serving, rollouts } = setUp(shadow, slow(200));
+    const { serving, rollouts } = setUp(shadow, slow(1_200));
     await serving.load('risk', 1);
     await serving.load('risk', 2);
-    const answer = await serving.score({ model: 'risk', features: { x: SLOW }, deadlineMs: 150 });
+    const answer = await serving.score({ model: 'risk', features: { x: SLOW }, deadlineMs: 1_000 });
     expect(answer.version).toBe(1);
     await expect
       .poll(() => rollouts.drain().map(({ challenger }) => challenger))

@@ -6,7 +6,7 @@ import { readDocument } from '../../kernel/document.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
-import { type Lane, type Write, write } from '../../store/group-commit.ts';
+import { type Lane, type Write, write } from '../../store/lane.ts';
 import { WorkflowEngine } from '../engine/engine.ts';
 import { eventRunId } from '../engine/event-start.ts';
 import { MemoryRunStore } from '../engine/memory-store.ts';

@@ -1,5 +1,5 @@
 import type { LogPosition } from '../../kernel/cloudevent.ts';
-import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { blankOf, isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import type { CallPrimitive, Pin } from './primitive.ts';
 
 /** What this primitive needs of the feature store. */
@@ -12,6 +12,9 @@ export interface FeaturesPort {
     request?: JsonObject;
   }): Promise<{ names: readonly string[]; rows: readonly (readonly Json[])[]; pins: readonly Pin[] }>;
 }
+
+/** Objects without values, by the names of their members: those of a service are the same list each time. */
+const blanks = new WeakMap<readonly string[], ReturnType<typeof blankOf>>();
 
 /**
  * `call: features:1@default`: the features of one entity, or of many, as of the event that started the run.
@@ -50,12 +53,23 @@ export function featuresPrimitive(features: FeaturesPort): CallPrimitive {
         asOf,
         ...(isObject(request) ? { request } : {}),
       });
-      const objects = rows.map((row): JsonObject => {
-        const values: JsonObject = {};
-        for (const [index, name] of names.entries()) values[name] = row[index] ?? null;
-        return values;
-      });
+      let blank = blanks.get(names);
+      if (!blank) {
+        blank = blankOf(names);
+        blanks.set(names, blank);
+      }
+      const objects = rows.map((row) => objectOf(blank, names, row));
       return { output: entity === undefined ? objects : (objects[0] ?? {}), pins };
     },
   };
+}
+
+function objectOf(
+  blank: { [name: string]: undefined },
+  names: readonly string[],
+  row: readonly Json[],
+): JsonObject {
+  const values: { [name: string]: Json | undefined } = { ...blank };
+  for (let i = 0; i < names.length; i++) values[names[i]!] = row[i] ?? null;
+  return values as JsonObject;
 }

@@ -115,17 +115,35 @@ function lastSegment(type: string): string {
 
 /** A `raise.error` after its expressions: the members that the specification asks for, or a validation error. */
 export function raisedError(value: Json, instance: string): FlowError {
-  if (!isObject(value) || typeof value.type !== 'string') {
-    return standardError('validation', 400, 'raise.error needs a type and a status.', instance);
+  const { type, status, title, detail, instance: own } = isObject(value) ? value : {};
+  if (typeof type !== 'string' || !isStatus(status)) {
+    const given = JSON.stringify({ type, status });
+    const detail = `raise.error needs a type, a text, and a status, a whole number; it has ${given}.`;
+    return standardError('validation', 400, detail, instance);
   }
   const body: FlowErrorBody = {
-    type: value.type,
-    status: Number(value.status ?? 500),
-    title: typeof value.title === 'string' ? value.title : lastSegment(value.type),
-    instance: typeof value.instance === 'string' ? value.instance : instance,
+    type,
+    status: Number(status),
+    title: textOf(title) ?? lastSegment(type),
+    instance: typeof own === 'string' ? own : instance,
   };
-  if (typeof value.detail === 'string') body.detail = value.detail;
+  const told = textOf(detail);
+  if (told !== undefined) body.detail = told;
   return new FlowError(body);
+}
+
+/** Written as a text it counts too, as YAML and expressions make one of it. */
+function isStatus(value: Json | undefined): boolean {
+  return (
+    (typeof value === 'number' || (typeof value === 'string' && value !== '')) &&
+    Number.isInteger(Number(value))
+  );
+}
+
+/** The text of a member that an expression may have made something else of; undefined when there is nothing. */
+function textOf(value: Json | undefined): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** @throws FlowError a validation error that names what does not fit, when it does not fit its schema */

@@ -9,7 +9,7 @@ import { ManualClock } from '../../kernel/clock.ts';
 import { readDocument } from '../../kernel/document.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
-import { type Lane, write } from '../../store/group-commit.ts';
+import { type Lane, write } from '../../store/lane.ts';
 import { WorkflowEngine } from '../engine/engine.ts';
 import { MemoryRunStore } from '../engine/memory-store.ts';
 import { compileFlow } from '../language/compile.ts';

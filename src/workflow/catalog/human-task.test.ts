@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
-import { type Lane, write } from '../../store/group-commit.ts';
+import { type Lane, write } from '../../store/lane.ts';
 import { type HumanTaskPort, humanTaskPrimitive } from './human-task.ts';
 import type { StepContext } from './primitive.ts';
 

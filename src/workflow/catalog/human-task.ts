@@ -1,5 +1,5 @@
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { Pin, StepContext, WaitPrimitive } from './primitive.ts';
 import { type AuditPort, actorOf } from './records.ts';
 

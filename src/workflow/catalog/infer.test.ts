@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../kernel/json.ts';
-import { type Write, write } from '../../store/group-commit.ts';
+import { type Write, write } from '../../store/lane.ts';
 import { type InferPort, inferPrimitive } from './infer.ts';
 import type { StepContext } from './primitive.ts';
 

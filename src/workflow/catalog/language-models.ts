@@ -1,5 +1,5 @@
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 
 /** A call as this room makes it; its writes (cost, budgets) are committed with the step. */

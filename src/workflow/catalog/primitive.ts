@@ -1,7 +1,7 @@
 import type { LoggedEvent } from '../../kernel/cloudevent.ts';
 import type { ErrorCode } from '../../kernel/error-codes.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 
 /** What a step's result was made with: goes to the lineage of the run. */
 export interface Pin {

@@ -1,6 +1,6 @@
 import type { Json } from '../../kernel/json.ts';
 import type { MicroUsd } from '../../kernel/money.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { StepContext } from './primitive.ts';
 
 /** The write of an audit entry: what was done, by whom, to what; the payload lies outside the log. */

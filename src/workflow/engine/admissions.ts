@@ -4,7 +4,7 @@ import type { Claims } from './claims.ts';
 import { CANCELED } from './execution.ts';
 import { backIntoQueue } from './queue-places.ts';
 import type { QueueFigures } from './queue-store.ts';
-import type { ClaimedRun } from './run-store.ts';
+import type { ClaimedRun } from './stored-run.ts';
 import type { Worker } from './worker.ts';
 
 /** How many runs one admission takes up. */

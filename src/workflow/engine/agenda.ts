@@ -4,14 +4,12 @@ import { Admissions } from './admissions.ts';
 import { Claims } from './claims.ts';
 import type { Held } from './held.ts';
 import { Retention } from './retention.ts';
-import type { ClaimedRun } from './run-store.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { ClaimedRun } from './stored-run.ts';
 import type { Worker } from './worker.ts';
 
 /** How many runs one look at the store takes up. */
 const CLAIM_MAX = 200;
-/** When a run begun in a consumer's transaction is given up because that was rolled back: no such transaction lasts as long. */
-const UNCONFIRMED_MS = 600_000;
 
 /**
  * When a worker looks at what: its lease, waits that are due by the business clock, runs of dead workers, signals and requests that other
@@ -128,6 +126,12 @@ export class Agenda {
     this.#isStirred = true;
   }
 
+  /** A transaction that inserted runs may have been committed, though this process was not told: the next look asks for runs of its own that it does not know. */
+  doubt(): void {
+    this.#claims.doubt();
+    this.stir();
+  }
+
   /** Nobody else is there and nothing happened here for as long as a dead process keeps its runs: it looks seldom. */
   async #tick(): Promise<void> {
     const { held, letGo, deps } = this.#worker;
@@ -154,7 +158,6 @@ export class Agenda {
     const { store, limits } = this.#worker.deps;
     try {
       if (this.#worker.monotonicMs() - this.#renewedAtMs >= limits.runLeaseMs / 3) await this.#renew();
-      this.#worker.dropUnconfirmed(UNCONFIRMED_MS);
       await this.#takeOver();
       await this.#takeAgain();
       const signaled = await store.signaled(this.#worker.id, CLAIM_MAX);
@@ -328,7 +331,7 @@ export class Agenda {
     await this.admissions.stop();
     const { held, deps } = this.#worker;
     // Their transactions are over or will not come to be: what they start is started by the next consumer.
-    this.#worker.dropUnconfirmed(0);
+    this.#worker.dropUnconfirmed();
     const until = this.#worker.monotonicMs() + graceMs;
     const busy = () =>
       [...held.values()].filter(({ execution }) => execution.running > 0 || execution.waiters.size === 0);

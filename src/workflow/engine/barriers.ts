@@ -2,15 +2,16 @@ import type { Clock } from '../../kernel/clock.ts';
 import type { CloudEvent } from '../../kernel/cloudevent.ts';
 import { toAiosError } from '../../kernel/errors.ts';
 import type { Limits } from '../../kernel/limits.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { Abandoned, toFlowError } from '../catalog/flow-errors.ts';
 import type { Pin } from '../catalog/primitive.ts';
 import type { Execution } from './execution.ts';
 import type { Held, Patch } from './held.ts';
 import { lifecycleOf } from './lifecycle.ts';
 import type { Unwritten } from './recorder.ts';
-import type { RunChange, RunStore } from './run-store.ts';
+import type { RunStore } from './run-store.ts';
 import { flowPin } from './step-context.ts';
+import type { RunChange } from './stored-run.ts';
 
 /** Adds the writes that record what a run was made with, and how it ended; called when it comes to wait, too, with what there is so far. */
 export type LineagePort = (

@@ -1,4 +1,4 @@
-import type { Branch } from '../interpreter/journal.ts';
+import type { Branch } from '../interpreter/branch.ts';
 
 /** A branch of a run in memory: abandoning it abandons what is inside it, and aborts its signal. */
 export class LiveBranch implements Branch {

@@ -1,6 +1,6 @@
 import type { Json } from '../../kernel/json.ts';
 import { Abandoned } from '../catalog/flow-errors.ts';
-import type { Branch } from '../interpreter/journal.ts';
+import type { Branch } from '../interpreter/branch.ts';
 import { LiveBranch } from './branch.ts';
 import type { Recorder } from './recorder.ts';
 

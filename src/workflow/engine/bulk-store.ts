@@ -1,5 +1,5 @@
-import type { Write } from '../../store/group-commit.ts';
-import type { RunFilters } from './run-store.ts';
+import type { Write } from '../../store/lane.ts';
+import type { RunFilters } from './stored-run.ts';
 
 /** What can be done to many runs at once. */
 export type BulkAction = 'cancel' | 'pause' | 'resume' | 'retry' | 'delete';

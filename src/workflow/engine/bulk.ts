@@ -5,11 +5,12 @@ import { AiosError, toAiosError } from '../../kernel/errors.ts';
 import { derivedId, newId } from '../../kernel/ids.ts';
 import type { Json } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { AuditPort } from '../catalog/records.ts';
 import type { BulkAction, BulkOperation, BulkProgress } from './bulk-store.ts';
 import type { Actor, RunOperations } from './operations.ts';
-import type { RunFilters, RunStatus, RunStore } from './run-store.ts';
+import type { RunStore } from './run-store.ts';
+import type { RunFilters, RunStatus } from './stored-run.ts';
 
 /** Runs that one look takes up: about 100 ms of work. */
 const BATCH = 50;

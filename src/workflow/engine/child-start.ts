@@ -4,7 +4,7 @@ import { Abandoned } from '../catalog/flow-errors.ts';
 import { RUNNING } from './barriers.ts';
 import type { Execution } from './execution.ts';
 import type { LoadedFlow } from './flows.ts';
-import type { Origin } from './run-store.ts';
+import type { Origin } from './stored-run.ts';
 import type { Worker } from './worker.ts';
 
 /** Starts the run of another flow as part of the next barrier of its parent; answers with its id. */

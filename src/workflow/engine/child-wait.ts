@@ -36,6 +36,8 @@ export async function childOf(
     error?: FlowError['body'];
   };
   const d = host.nowMs() - s;
+  // The place that it names is one of the other flow's definition: here it is that of the step that runs it.
+  if (error) delete error.instance;
   recorder.record(error ? { k: key, s, d, e: error } : { k: key, s, d, o: output ?? null });
   if (error) throw new FlowError(error);
   return output ?? null;

@@ -23,6 +23,11 @@ export class Claims {
     }
   }
 
+  /** Rows may have been written for runs that are in no memory. */
+  doubt(): void {
+    this.#mayBeLost = true;
+  }
+
   /** Ids of those that are in no memory, where something failed since the last time; while others are taken up nothing can be said, and the next look asks. */
   async lost(heldBy: () => Promise<readonly string[]>, isHere: (id: string) => boolean): Promise<string[]> {
     if (!this.#mayBeLost || this.#underWay > 0) return [];

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { BulkAction } from './bulk-store.ts';
 import type { WorkflowEngine } from './engine.ts';
-import { reaches, until, type World } from './engine-conformance.ts';
-import type { RunFilters } from './run-store.ts';
+import { reaches, until, type World } from './engine-conformance-world.ts';
+import type { RunFilters } from './stored-run.ts';
 
 const BY = { kind: 'key', id: 'key_1' };
 const ASK = 'do: [ { ask: { call: ask:1@default } } ]';

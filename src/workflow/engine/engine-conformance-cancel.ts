@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { reaches, until, type World } from './engine-conformance.ts';
+import { reaches, until, type World } from './engine-conformance-world.ts';
 
 const BOOKING = `
 do:
@@ -63,6 +63,18 @@ export function cleanUpTests(world: () => World): void {
 }
 
 function cleanUpFaultTests(world: () => World): void {
+  it('is done in the middle of a loop that waits for nothing', async () => {
+    const loop = '{ do: [ { round: { set: { n: 1 }, then: round } } ] }';
+    world().define('booking', BOOKING.replace('STAND', loop));
+    world().gate('undo').open();
+    const { engine } = await world().engine('runTurnMs=1,runStepsMax=100000000');
+    const { runId } = await engine.start({ workflow: 'booking' });
+    await until(() => world().times('act:hotel') === 1);
+    await engine.operations.cancel(runId);
+    await reaches(engine, runId, 'canceled');
+    expect(undone(world())).toEqual(['act:undo hotel 499', 'act:undo flight']);
+  });
+
   it('goes on with the clean-up after a crash, and repeats nothing of it that was recorded', async () => {
     world().define('booking', BOOKING.replace('STAND', '{ call: ask:1@default }'));
     const one = await world().engine();

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { outputOf, reaches, until, type World } from './engine-conformance.ts';
-import type { RunStore, StoredRun } from './run-store.ts';
+import { outputOf, reaches, until, type World } from './engine-conformance-world.ts';
+import type { RunStore } from './run-store.ts';
+import type { StoredRun } from './stored-run.ts';
 
 const FLOW = `
 do:

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { reaches, until, type World } from './engine-conformance.ts';
+import { reaches, until, type World } from './engine-conformance-world.ts';
 
 const TELLS = '{ aios: { lifecycle: runs } }';
 const TELLS_STEPS = '{ aios: { lifecycle: true } }';

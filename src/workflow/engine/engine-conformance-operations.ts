@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { WorkflowEngine } from './engine.ts';
-import { outputOf, reaches, until, type World } from './engine-conformance.ts';
 import { cleanUpTests } from './engine-conformance-cancel.ts';
-import type { RunChange } from './run-store.ts';
+import { outputOf, reaches, until, type World } from './engine-conformance-world.ts';
+import type { RunChange } from './stored-run.ts';
 
 const ASK =
   'do: [ { ask: { call: ask:1@default } }, { act: { call: act:1@default, with: { name: after } } } ]';
@@ -44,7 +44,10 @@ export function operationTests(world: () => World): void {
   describe('canceling', () => cancelTests(world));
   describe('canceling, recorded', () => cancelRecordTests(world));
   describe('cleaning up', () => cleanUpTests(world));
-  describe('pausing', () => pauseTests(world));
+  describe('pausing', () => {
+    pauseTests(world);
+    pauseInStepTests(world);
+  });
   describe('time limits', () => limitTests(world));
   describe('signals', () => signalTests(world));
 }
@@ -244,6 +247,35 @@ function pauseTests(world: () => World): void {
     world().clock.advanceBy(500);
     await two.engine.operations.resume(runId);
     expect(outputOf(await reaches(one.engine, runId, 'completed'))).toEqual({ done: true });
+  });
+}
+
+function pauseInStepTests(world: () => World): void {
+  it('pauses in the middle of a loop that waits for nothing, and goes on from there', async () => {
+    world().define(
+      'loops',
+      `do:
+  - begin: { set: { n: 0 } }
+  - round: { set: { n: '\${ input.n + 1 }' } }
+  - more: { switch: [ { again: { when: input.n < 20000, then: round } } ] }`,
+    );
+    const { engine } = await world().engine('runTurnMs=1,runCancelMs=5000,runStepsMax=1000000');
+    const { runId } = await engine.start({ workflow: 'loops' });
+    await engine.operations.pause(runId);
+    await reaches(engine, runId, 'paused');
+    expect(engine.active).toBe(0);
+    await engine.operations.resume(runId);
+    expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual({ n: 20000 });
+  });
+
+  it('keeps the event that comes while a step that listens for it is paused', async () => {
+    world().define('hears', 'do: [ { hear: { listen: { to: { one: { with: { type: paid } } } } } } ]');
+    const { engine } = await world().engine();
+    const { runId } = await engine.run({ workflow: 'hears' }, 5_000);
+    await engine.operations.pause(runId);
+    await world().deliver(engine, world().event('paid', { cents: 5 }), world().event('paid', { cents: 6 }));
+    await engine.operations.resume(runId);
+    expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual([{ cents: 5 }]);
   });
 }
 

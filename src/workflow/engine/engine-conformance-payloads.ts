@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { outputOf, reaches, until, type World } from './engine-conformance.ts';
+import { outputOf, reaches, until, type World } from './engine-conformance-world.ts';
 
 /** 200 kB of JSON. */
 const BIG = { text: 'ä'.repeat(100_000) };

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { WorkflowEngine } from './engine.ts';
-import { outputOf, reaches, until, type World } from './engine-conformance.ts';
+import { outputOf, reaches, until, type World } from './engine-conformance-world.ts';
 import { eventRunId } from './event-start.ts';
-import type { StoredRun } from './run-store.ts';
+import type { StoredRun } from './stored-run.ts';
 
 /** A flow in the queue `line`; its only step notes the input's name and waits at the gate that it names. */
 const HEAD = `{ aios: { queue: { name: line, key: '\${ input.key }', priority: '\${ input.priority }' } } }`;

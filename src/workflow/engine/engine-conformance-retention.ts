@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { reaches, until, type World } from './engine-conformance.ts';
+import { reaches, until, type World } from './engine-conformance-world.ts';
 
 const DAY_MS = 86_400_000;
 const BY = { kind: 'key', id: 'key_1' };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { outputOf, reaches, until, type World } from './engine-conformance.ts';
+import { outputOf, reaches, until, type World } from './engine-conformance-world.ts';
 
 const THREE = `
 do:

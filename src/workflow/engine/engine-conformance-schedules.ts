@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { write } from '../../store/group-commit.ts';
+import { write } from '../../store/lane.ts';
 import type { WorkflowEngine } from './engine.ts';
-import { reaches, START_MS, until, type World } from './engine-conformance.ts';
-import type { StoredRun } from './run-store.ts';
+import { reaches, START_MS, until, type World } from './engine-conformance-world.ts';
 import type { ScheduleView } from './scheduler.ts';
+import type { StoredRun } from './stored-run.ts';
 
 const MINUTE = 60_000;
 const COUNT = 'do: [ { count: { call: count:1@default, with: { name: tick } } } ]';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { AttributeFilter, Comparison } from './attributes.ts';
 import type { WorkflowEngine } from './engine.ts';
-import { reaches, type World } from './engine-conformance.ts';
-import type { RunFilters } from './run-store.ts';
+import { reaches, type World } from './engine-conformance-world.ts';
+import type { RunFilters } from './stored-run.ts';
 
 const HEAD = `
 document:

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { outputOf, reaches, until, type World } from './engine-conformance.ts';
+import { outputOf, reaches, until, type World } from './engine-conformance-world.ts';
 import { eventRunId } from './event-start.ts';
 
 const THREE = `
@@ -31,6 +31,20 @@ function childTests(world: () => World): void {
     const waits = await engine.run({ workflow: 'beside' }, 5_000);
     expect(waits).toMatchObject({ status: 'waiting', waitingFor: 'ask' });
     world().gate('shut-act').open();
+  });
+
+  it('does a step again that met a store that is away, and records it once', async () => {
+    const { engine } = await world().engine();
+    world().define(
+      'away',
+      'do: [ { look: { call: count:1@default, with: { name: look, value: 3, away: 2 } } } ]',
+    );
+    const run = await engine.run({ workflow: 'away' }, 5_000);
+    expect(run).toMatchObject({ status: 'completed', result: { output: { value: 3 } } });
+    expect(world().times('count:look')).toBe(3);
+    expect((await engine.runs.get(run.runId)).steps).toMatchObject([
+      { name: 'look', status: 'completed', attempts: 1 },
+    ]);
   });
 }
 
@@ -117,11 +131,15 @@ function eventTests(world: () => World): void {
     const { engine } = await world().engine();
     world().define('again', `${schedule}${ACT.replace('prepared', 'again-prepared')}`);
     const event = world().event('order.placed', {}, 'rolled-back');
+    const undoing: (() => void)[] = [];
     const broken = world().fixture.transaction(async (tx) => {
-      await engine.startFromEvents([event], tx);
+      await engine.startFromEvents([event], tx, { onRollback: (undo) => undoing.push(undo) });
       throw new Error('the consumer fails');
     });
     await expect(broken).rejects.toThrow('the consumer fails');
+    // Otherwise what is left of batches that failed counts as runs under way, until there is no room for a next try.
+    for (const undo of undoing) undo();
+    expect(engine.active).toBe(0);
     expect(world().times('act')).toBe(0);
     await world().consume(engine, event);
     await reaches(engine, eventRunId('again', event), 'completed');
@@ -129,18 +147,18 @@ function eventTests(world: () => World): void {
     expect((await world().fixture.readNotes()).filter((note) => note === 'again-prepared')).toHaveLength(1);
   });
 
-  it('does a step again that met a store that is away, and records it once', async () => {
+  it('goes on with what was committed although the answer to the commit was lost', async () => {
     const { engine } = await world().engine();
-    world().define(
-      'away',
-      'do: [ { look: { call: count:1@default, with: { name: look, value: 3, away: 2 } } } ]',
+    world().define('unanswered', `${schedule}${ACT.replace('prepared', 'unanswered-prepared')}`);
+    const event = world().event('order.placed', {}, 'unanswered');
+    const undoing: (() => void)[] = [];
+    await world().fixture.transaction((tx) =>
+      engine.startFromEvents([event], tx, { onRollback: (undo) => undoing.push(undo) }),
     );
-    const run = await engine.run({ workflow: 'away' }, 5_000);
-    expect(run).toMatchObject({ status: 'completed', result: { output: { value: 3 } } });
-    expect(world().times('count:look')).toBe(3);
-    expect((await engine.runs.get(run.runId)).steps).toMatchObject([
-      { name: 'look', status: 'completed', attempts: 1 },
-    ]);
+    for (const undo of undoing) undo();
+    await world().consume(engine, event);
+    await reaches(engine, eventRunId('unanswered', event), 'completed');
+    expect(world().times('act:pay')).toBe(1);
   });
 
   it('stops although a transaction never came to its end', async () => {
@@ -173,12 +191,13 @@ function lateEventTests(world: () => World): void {
     const { engine } = await world().engine();
     world().define(
       'big',
-      `schedule: { on: { any: [ { with: { type: order.big, subject: big }, correlate: { size: { from: data.size > 10, expect: '\${ true }' } } } ] } }
+      `schedule: { on: { any: [ { with: { type: order.big, subject: big }, correlate: { size: { from: data.size > 10, expect: '\${ event.data.size > 0 }' } } } ] } }
 do: [ { note: { set: { id: '\${ event.id }', size: '\${ input[0].data.size }' } } } ]`,
     );
     const events = [5, 50].map((size) => world().event('order.big', { size }, `size-${size}`));
-    for (const { event } of events) event.subject = 'big';
-    await world().consume(engine, ...events, world().event('order.other', {}));
+    const without = world().event('order.big', {}, 'no-size');
+    for (const { event } of [without, ...events]) event.subject = 'big';
+    await world().consume(engine, without, ...events, world().event('order.other', {}));
     const { items } = await engine.runs.list({ workflow: 'big' });
     // What may be large is not read for a list.
     for (const part of ['origin', 'result']) expect(items[0]).not.toHaveProperty(part);

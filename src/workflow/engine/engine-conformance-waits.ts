@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { WorkflowEngine } from './engine.ts';
-import { outputOf, reaches, START_MS, until, type World } from './engine-conformance.ts';
+import { outputOf, reaches, START_MS, until, type World } from './engine-conformance-world.ts';
 
 const ASK =
   'do: [ { ask: { call: ask:1@default } }, { act: { call: act:1@default, with: { name: after } } } ]';
@@ -11,6 +11,7 @@ async function answer(world: World, engine: WorkflowEngine, runId: string, paylo
 
 export function waitTests(world: () => World): void {
   earlyAnswerTests(world);
+  longLifeTests(world);
   describe('waiting', () => {
     it('holds no memory, and goes on with the first answer', async () => {
       world().define('asks', 'do: [ { ask: { call: ask:1@default } } ]');
@@ -302,6 +303,18 @@ function listenTests(world: () => World): void {
     await world().deliver(engine, world().event('paid', { order: 7 }));
   });
 
+  it('takes its event although another that listens for it has a definition that cannot be used any more', async () => {
+    for (const name of ['gone', 'stays']) world().define(name, flow('{ one: { with: { type: paid } } }'));
+    const one = await world().engine();
+    await one.engine.run({ workflow: 'gone' }, 5_000);
+    const { runId } = await one.engine.run({ workflow: 'stays' }, 5_000);
+    await world().kill(one);
+    world().forget('gone');
+    const { engine } = await world().engine();
+    await world().deliver(engine, world().event('paid', { cents: 5 }));
+    expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual([{ cents: 5 }]);
+  });
+
   it('waits for all of several, over crashes', async () => {
     world().define('hears-all', flow(`{ all: [ ${paid}, { with: { type: sent } } ] }`));
     const one = await world().engine();
@@ -332,6 +345,53 @@ function earlyAnswerTests(world: () => World): void {
       expect(await wakes()).toEqual([runId]);
       await store.offered(engine.workerId, runId, ['later']);
       expect(await wakes()).toEqual([]);
+    });
+  });
+}
+
+/** What a run may come to in years: its replay goes through all of it. */
+function longLifeTests(world: () => World): void {
+  describe('a run of many rounds', () => {
+    it('counts its steps over its whole life, waits and restarts included', async () => {
+      world().define('daily', 'do: [ { day: { wait: P1D } }, { note: { set: { n: 1 }, then: day } } ]');
+      const limits = 'runStepsMax=5';
+      const one = await world().engine(limits);
+      const { runId } = await one.engine.start({ workflow: 'daily' });
+      await reaches(one.engine, runId, 'waiting');
+      await world().kill(one);
+      const { engine } = await world().engine(limits);
+      const isOver = until(async () => {
+        world().clock.advanceBy(86_400_000);
+        const run = await engine.runs.get(runId);
+        return run.status === 'failed' ? run : undefined;
+      });
+      expect((await isOver).result?.error).toMatchObject({
+        code: 'workflow.too_many_steps',
+        detail: expect.stringContaining('more than 5 steps'),
+      });
+      const notes = (await engine.runs.get(runId)).steps.filter(({ key }) => key.startsWith('note'));
+      expect(notes).toHaveLength(2);
+    });
+
+    it('goes on for as long as it likes when each round starts the next one as a run of its own', async () => {
+      const input = "{ left: '${ input.left - 1 }' }";
+      const next = `{ namespace: test, name: rounds, version: latest, input: ${input} }`;
+      const again = `if: input.left > 0, run: { workflow: ${next}, await: false }`;
+      world().define(
+        'rounds',
+        `do: [ { act: { call: act:1@default, with: { name: round }, output: { as: workflow.input } } }, { day: { wait: P1D } }, { again: { ${again} } } ]`,
+      );
+      const { engine } = await world().engine('runStepsMax=5');
+      await engine.start({ workflow: 'rounds', input: { left: 3 } });
+      await until(async () => {
+        world().clock.advanceBy(86_400_000);
+        return world().times('act:round') === 4;
+      });
+      const { items } = await until(async () => {
+        const found = await engine.runs.list({ workflow: 'rounds', status: 'completed' }, undefined, 10);
+        return found.items.length === 4 ? found : undefined;
+      });
+      expect(items).toHaveLength(4);
     });
   });
 }

@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Changes } from '../../store/changes.ts';
 import type { Queryable } from '../../store/database.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { Catalog } from '../catalog/primitive.ts';
 import type { AuditPort } from '../catalog/records.ts';
 import { ANY_TYPE } from '../language/flow.ts';
@@ -14,7 +14,7 @@ import { Agenda } from './agenda.ts';
 import { Background } from './background.ts';
 import type { LineagePort } from './barriers.ts';
 import { BulkOperations } from './bulk.ts';
-import { deliverEvents, type ReplayInto, startAhead, startFromEvents } from './event-start.ts';
+import { deliverEvents, type StartOptions, startAhead, startFromEvents } from './event-start.ts';
 import { type FindDefinition, Flows, startsFlow, type WorkflowDefinition } from './flows.ts';
 import type { Held } from './held.ts';
 import { RunOperations } from './operations.ts';
@@ -23,9 +23,10 @@ import { QueuePlaces } from './queue-places.ts';
 import { RunReader } from './reading.ts';
 import { RunQueues } from './run-queues.ts';
 import { type RunState, stateOf } from './run-state.ts';
-import type { RunStore, Signal, StoredRun } from './run-store.ts';
+import type { RunStore } from './run-store.ts';
 import { goesOn, RunWatch } from './run-watch.ts';
 import { Scheduler } from './scheduler.ts';
+import type { Signal, StoredRun } from './stored-run.ts';
 import { Worker } from './worker.ts';
 
 /** How often the winner of two starts with one key is looked for, 10 ms apart. */
@@ -39,8 +40,8 @@ export interface EngineOptions {
   readonly changes?: Changes;
   /** Finds old versions that runs are pinned to. */
   readonly findDefinition: FindDefinition;
-  /** The write that appends an event to the log; without it `emit` fails. */
-  readonly emit?: (event: CloudEvent) => Write;
+  /** The write that appends an event to the log, `isWritten` one that a flow makes, of whatever form; without it `emit` fails. */
+  readonly emit?: (event: CloudEvent, isWritten?: boolean) => Write;
   /** The write that records what a run was made with. */
   readonly lineage?: LineagePort;
   /** The write of an audit entry: what operators do to runs is recorded with it. */
@@ -275,10 +276,22 @@ export class WorkflowEngine {
    * Starts the runs of events inside the transaction of their consumer; call what it answers with after the commit. `room` tells the consumer how
    * many events it may hand over, `onRoom` when to ask again.
    *
-   * @example createConsumer({ group: 'workflows', types: () => engine.startTypes(), room: () => engine.room(), handle: (events, tx) => engine.startFromEvents(events, tx) })
+   * @example createConsumer({ group: 'workflows', types: () => engine.startTypes(), room: () => engine.room(), handle: (events, tx, onRollback) => engine.startFromEvents(events, tx, { onRollback }) })
    */
-  startFromEvents(events: readonly LoggedEvent[], tx: Queryable, into?: ReplayInto): Promise<() => void> {
-    return startFromEvents(this.#worker, events, tx, (held) => this.#background.begun(held), into);
+  startFromEvents(
+    events: readonly LoggedEvent[],
+    tx: Queryable,
+    { into, onRollback }: StartOptions = {},
+  ): Promise<() => void> {
+    return startFromEvents(this.#worker, events, tx, {
+      into,
+      onBegun: (held) => this.#background.begun(held),
+      onRollback: (undo) =>
+        onRollback?.(() => {
+          undo();
+          this.#agenda.doubt();
+        }),
+    });
   }
 
   room(): number {
@@ -306,7 +319,7 @@ export class WorkflowEngine {
 
   /** Gives events to the `listen` steps of waiting runs, inside the transaction of their consumer. */
   deliver(events: readonly LoggedEvent[], tx: Queryable): Promise<() => void> {
-    return deliverEvents(this.#store, this.#flows, events, tx);
+    return deliverEvents(this.#worker.deps, events, tx);
   }
 
   /** Whether an event starts a run of this flow. @throws AiosError `workflow.not_found` */

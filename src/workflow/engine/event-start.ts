@@ -1,19 +1,19 @@
 import type { LoggedEvent } from '../../kernel/cloudevent.ts';
-import { AiosError } from '../../kernel/errors.ts';
+import { AiosError, toAiosError } from '../../kernel/errors.ts';
 import { sortedId } from '../../kernel/ids.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Queryable } from '../../store/database.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { matchesEvent } from '../language/event-filter.ts';
 import { ANY_TYPE, stepIdOf } from '../language/flow.ts';
 import { RUNNING } from './barriers.ts';
 import { eventSignalKey } from './event-stream.ts';
-import { type Flows, type LoadedFlow, listenFilters, startsFlow } from './flows.ts';
+import { type LoadedFlow, listenFilters, startsFlow } from './flows.ts';
 import type { Held, InlineStart, Patch } from './held.ts';
 import type { NewRun } from './queue-places.ts';
 import type { QueuedRun } from './queue-store.ts';
-import { eventInput, type RunChange, type RunStore, type Signal } from './run-store.ts';
-import type { Worker } from './worker.ts';
+import { eventInput, type RunChange, type Signal } from './stored-run.ts';
+import type { Worker, WorkerDeps } from './worker.ts';
 
 /** The consumer group that starts flows by events. */
 export const START_GROUP = 'workflows';
@@ -35,9 +35,21 @@ export function eventRunId(
 }
 
 /** A replay of events into one flow: its runs are marked by the extension attribute `replayid` of their event. */
-export interface ReplayInto {
+interface ReplayInto {
   readonly workflow: string;
   readonly replayId: string;
+}
+
+/** How the runs of events are started. */
+export interface StartOptions {
+  /** The one flow to start, by a replay; without it, all that begin with an event. */
+  readonly into?: ReplayInto | undefined;
+  /** Takes what lets the runs go that were begun, where their transaction is not committed: they would stand in the way of others, and of their own next try. */
+  readonly onRollback?: ((undo: () => void) => void) | undefined;
+}
+
+interface Starting extends StartOptions {
+  readonly onBegun?: (held: Held) => void;
 }
 
 interface Begun {
@@ -58,16 +70,13 @@ export function startAhead(worker: Worker, loaded: LoadedFlow, id: string, event
  * inserted at once, most of them already completed: a run of pure steps costs one row, written once. Runs that are not there yet after
  * `eventInlineMs` are inserted as running and go on by themselves. Runs that were begun ahead must be durable before the group passes their event.
  *
- * Answers with what to do after that transaction has committed.
- *
- * @param into the one flow to start, by a replay; without it, all that begin with an event
+ * Answers with what to do after that transaction has committed; what to do where it has not goes to `onRollback`.
  */
 export async function startFromEvents(
   worker: Worker,
   logged: readonly LoggedEvent[],
   tx: Queryable,
-  onBegun: (held: Held) => void = () => {},
-  into?: ReplayInto,
+  { into, onBegun, onRollback }: Starting = {},
 ): Promise<() => void> {
   const { store, flows, limits } = worker.deps;
   const events = into
@@ -100,7 +109,10 @@ export async function startFromEvents(
     if (earlier && !earlier.inline) ahead.push(earlier);
     else if (!known.has(id)) begun.push(begin(worker, loaded, id, event));
   }
-  for (const { held } of begun) onBegun(held);
+  for (const { held } of begun) onBegun?.(held);
+  onRollback?.(() => {
+    for (const { held } of begun) worker.drop(held, new AiosError('workflow.exists'));
+  });
   const reached = Promise.all(begun.map(({ inline }) => inline.reached));
   await Promise.all([begun.length > 0 && within(limits.eventInlineMs, reached), allDurable(worker, ahead)]);
   if (begun.length + pending.length === 0) return () => {};
@@ -131,11 +143,8 @@ export async function startFromEvents(
 }
 
 function begin(worker: Worker, loaded: LoadedFlow, id: string, event: LoggedEvent): Begun {
-  // The transaction of an earlier try was rolled back, and with it that run.
-  const earlier = worker.held.get(id);
-  if (earlier) worker.drop(earlier, new AiosError('workflow.exists'));
   const held = create(worker, loaded, id, event);
-  const inline = new Inline(worker.monotonicMs());
+  const inline = new Inline();
   held.inline = inline;
   void worker.perform(held);
   return { held, inline };
@@ -186,15 +195,13 @@ async function within(limitMs: number, all: Promise<unknown>): Promise<void> {
 
 /** The first barrier of a run that begins inside a consumer's transaction. */
 class Inline implements InlineStart {
-  readonly begunAtMs: number;
   readonly reached: Promise<void>;
   #reach: () => void = () => {};
   #waiting: { patch: Patch; resolve: (included: boolean) => void } | undefined;
   #included = false;
   #taken = false;
 
-  constructor(begunAtMs: number) {
-    this.begunAtMs = begunAtMs;
+  constructor() {
     this.reached = new Promise((resolve) => {
       this.#reach = resolve;
     });
@@ -220,11 +227,11 @@ class Inline implements InlineStart {
 }
 
 /**
- * Gives events to the `listen` steps that wait for them, inside the consumer's transaction; answers with what to do after its commit.
+ * Gives events to the `listen` steps that wait for them, inside the consumer's transaction; answers with what to do after its commit. A run whose definition
+ * cannot be used any more (it names what an operator has turned off since) is told of and left out: the others that listen get their event.
  */
 export async function deliverEvents(
-  store: RunStore,
-  flows: Flows,
+  { store, flows, onError }: Pick<WorkerDeps, 'store' | 'flows' | 'onError'>,
   events: readonly LoggedEvent[],
   tx: Queryable,
 ): Promise<() => void> {
@@ -233,7 +240,11 @@ export async function deliverEvents(
   const signals: Signal[] = [];
   for (const subscription of subscriptions) {
     const { runId, key, workflow, version, stepId, filterIndex, attributes, correlate } = subscription;
-    const filter = listenFilters(await flows.version(workflow, version), stepIdOf(stepId))[filterIndex];
+    const loaded = await flows.version(workflow, version).catch((error: unknown) => {
+      if (toAiosError(error).retryable) throw error;
+      onError(error, runId);
+    });
+    const filter = loaded && listenFilters(loaded, stepIdOf(stepId))[filterIndex];
     if (!filter) continue;
     for (const logged of events) {
       const payload = logged.event as unknown as JsonObject;

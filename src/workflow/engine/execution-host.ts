@@ -1,10 +1,10 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { Execution } from './execution.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import type { EventOutlet } from './lifecycle-steps.ts';
-import type { PayloadRef } from './run-store.ts';
+import type { PayloadRef } from './stored-run.ts';
 
 /** Between two attempts while the store is away; an embedded Postgres is back within a second or two. */
 export const AWAY_PAUSE_MS = 200;

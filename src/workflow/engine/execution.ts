@@ -8,22 +8,24 @@ import type {
   WaitOutcome,
   WaitPrimitive,
 } from '../catalog/primitive.ts';
-import type { Branch, Journal, ListenFilter, MessageStream, TakenEvent } from '../interpreter/journal.ts';
-import { type Flow, type FlowReference, withoutAttempts } from '../language/flow.ts';
+import type { Branch } from '../interpreter/branch.ts';
+import type { Journal, ListenFilter, MessageStream, TakenEvent } from '../interpreter/journal.ts';
+import type { Flow, FlowReference } from '../language/flow.ts';
 import { Attributes } from './attributes.ts';
 import { LiveBranch } from './branch.ts';
 import { all, type Bodies, race } from './branching.ts';
 import { childOf } from './child-wait.ts';
 import { EventStreams } from './event-stream.ts';
-import { AWAY_PAUSE_MS, type ExecutionHost, isAway } from './execution-host.ts';
+import type { ExecutionHost } from './execution-host.ts';
 import { SENT, SentBefore, sentEvent } from './idempotency.ts';
 import { StepTelling } from './lifecycle-steps.ts';
 import { LiveMessages } from './message-stream.ts';
-import { outcomeUnknown, wasCutOff } from './outcome-unknown.ts';
+import { wasCutOff } from './outcome-unknown.ts';
+import { Performer } from './performer.ts';
 import { Recorder } from './recorder.ts';
-import type { Entry, Signal } from './run-store.ts';
 import type { RunTrace } from './spans.ts';
 import { LiveContext, type RunIdentity } from './step-context.ts';
+import type { Entry, Signal } from './stored-run.ts';
 import { TIMER, Waiters } from './waiters.ts';
 
 /**
@@ -55,7 +57,7 @@ export class Execution implements Journal {
   #cleanUpBranch: LiveBranch | undefined;
   /** Set when the run is traced. */
   spans: RunTrace | undefined;
-  readonly #inFlight = new Map<string, { s: number; input: JsonObject }>();
+  readonly #performer: Performer;
 
   constructor(
     host: ExecutionHost,
@@ -65,6 +67,7 @@ export class Execution implements Journal {
     signals: readonly Signal[] = [],
   ) {
     this.#host = host;
+    this.#performer = new Performer(this, host);
     this.run = run;
     this.flow = flow;
     this.recorder = new Recorder(entries, () => host.flushSoon(this));
@@ -93,12 +96,8 @@ export class Execution implements Journal {
     return this.run.origin.event;
   }
 
-  /** Effects still under way when the run ends, in branches that were given up, are recorded as what they are: of unknown outcome. */
   recordUnknownOutcomes(): void {
-    for (const [key, { s, input }] of this.#inFlight) {
-      this.recorder.record({ k: key, s, e: outcomeUnknown('no answer came', key).body, i: input });
-    }
-    this.#inFlight.clear();
+    this.#performer.recordUnknownOutcomes();
   }
 
   // ---- the journal ----
@@ -111,74 +110,11 @@ export class Execution implements Journal {
     // What is already opened may wait on, so that it can be closed.
     if (this.holding && !this.recorder.find(`${key}^open`)) return new Promise(() => {});
     if (primitive.kind === 'wait') return this.#openAndWait(key, primitive, input, branch as LiveBranch);
-    const perform = () => this.#perform(key, primitive, input, branch as LiveBranch);
-    return this.spans ? this.spans.step(key, primitive.name, perform) : perform();
-  }
-
-  async #perform(
-    key: string,
-    primitive: Exclude<Primitive, WaitPrimitive>,
-    input: JsonObject,
-    branch: LiveBranch,
-    awaySinceMs?: number,
-  ): Promise<Json> {
-    const { kind } = primitive;
-    if (kind === 'effect') {
-      this.running++;
-      try {
-        await this.#host.barrier(this);
-      } finally {
-        this.running--;
-      }
-      if (branch.abandoned) {
-        this.#quiet(); // the run may have come to wait in the meantime
-        throw new Abandoned();
-      }
-      if (this.holding) return new Promise(() => {});
-    }
-    const s = this.#host.nowMs();
-    const from = this.#host.monotonicMs();
-    this.running++;
-    if (kind === 'effect') this.#inFlight.set(key, { s, input });
-    try {
-      const suffix = kind === 'effect' ? this.sent?.suffix(withoutAttempts(key), input) : '';
-      const performed = primitive.run(input, this.#context(key, s, branch, suffix));
-      const { output, writes, pins } = performed instanceof Promise ? await performed : performed;
-      const entry: Entry = { k: key, s, d: this.#elapsed(from), o: output };
-      if (kind === 'effect') entry.i = input;
-      if (!this.#isTold(key, kind)) this.recorder.record(entry, writes, pins);
-      if (branch.abandoned) throw new Abandoned();
-      return output;
-    } catch (thrown) {
-      if (thrown instanceof Abandoned) throw thrown;
-      // That the store is away says nothing about the run: what changes nothing is done again until it is back.
-      if (kind !== 'effect' && isAway(thrown) && !branch.abandoned && !this.holding) {
-        const since = awaySinceMs ?? from;
-        if (this.#host.monotonicMs() - since < this.#host.storeAwayMs) {
-          await new Promise((resolve) => setTimeout(resolve, AWAY_PAUSE_MS));
-          return this.#perform(key, primitive, input, branch, since);
-        }
-      }
-      const error = this.#failure(thrown, key, kind, branch);
-      const entry: Entry = { k: key, s, d: this.#elapsed(from), e: error.body, i: input };
-      if (!this.#isTold(key, kind)) this.recorder.record(entry);
-      throw branch.abandoned ? new Abandoned() : error;
-    } finally {
-      this.running--;
-      this.#inFlight.delete(key);
-      if (kind !== 'pure') this.#host.flushSoon(this);
-      this.#quiet();
-    }
-  }
-
-  /** The run has ended meanwhile, and its record says that the outcome is unknown. */
-  #isTold(key: string, kind: string): boolean {
-    return kind === 'effect' && !this.#inFlight.has(key);
-  }
-
-  #failure(thrown: unknown, key: string, kind: string, branch: LiveBranch): FlowError {
-    const error = toFlowError(thrown, key);
-    return kind === 'effect' && branch.abandoned ? outcomeUnknown(error.message, key) : error;
+    const { spans } = this;
+    if (!spans) return this.#performer.perform(key, primitive, input, branch as LiveBranch);
+    return spans.step(key, primitive.name, () =>
+      this.#performer.perform(key, primitive, input, branch as LiveBranch),
+    );
   }
 
   async #openAndWait(
@@ -228,7 +164,7 @@ export class Execution implements Journal {
       }
     } finally {
       this.running--;
-      if (branch.abandoned) this.#quiet();
+      if (branch.abandoned) this.quiet();
     }
     if (this.holding && outcome.kind === 'deadline') return new Promise(() => {});
     return this.#complete(key, primitive, { outcome, opened, input }, branch);
@@ -336,9 +272,10 @@ export class Execution implements Journal {
     return n;
   }
 
-  trace(key: string, choice = ''): void {
+  trace(key: string, branch: Branch, choice = ''): void {
     if (this.recorder.find(key)) return;
-    this.recorder.unwritten.entries.push({ k: key, s: this.#host.nowMs(), c: choice });
+    if (branch.abandoned) throw new Abandoned();
+    this.recorder.record({ k: key, s: this.#host.nowMs(), c: choice });
   }
 
   exported(context: Json): void {
@@ -375,8 +312,6 @@ export class Execution implements Journal {
     this.#cleanUpBranch?.abandon();
   }
 
-  // ---- inside ----
-
   /** What was recorded; a value that lies apart is read now that it is asked for. */
   #settled({ e, o, or }: Entry): Promise<Json> {
     if (e) return Promise.reject(new FlowError(e));
@@ -387,11 +322,8 @@ export class Execution implements Journal {
     return new LiveContext(this.run, { stepKey, nowMs, branch, suffix }, this.recorder.pins);
   }
 
-  #elapsed(from: number): number {
-    return Math.round((this.#host.monotonicMs() - from) * 100) / 100;
-  }
-
-  #quiet(): void {
+  /** After a step: what may have come to wait is put away. */
+  quiet(): void {
     if (this.waiters.size > 0) this.#host.waits(this);
   }
 }

@@ -6,7 +6,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
 import type { Queryable } from '../../store/database.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { FlowError } from '../catalog/flow-errors.ts';
 import { catalogOf, type Primitive } from '../catalog/primitive.ts';
 import { scriptPrimitive } from '../catalog/script.ts';
@@ -15,7 +15,8 @@ import { type ReadResource, withResources } from '../language/resources.ts';
 import { WorkflowEngine } from './engine.ts';
 import { findIn, type WorkflowDefinition } from './flows.ts';
 import { PendingAnswers } from './pending-answers.ts';
-import type { Entry, RunStore, StoredRun } from './run-store.ts';
+import type { RunStore } from './run-store.ts';
+import type { Entry, StoredRun } from './stored-run.ts';
 
 /** A run of a flow with its surroundings replaced: of the conformance set, and of `aios workflows test`. `conformance/ows/README.md` says what each member means. */
 export interface FlowCase {

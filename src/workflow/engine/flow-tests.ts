@@ -6,7 +6,7 @@ import { parseDuration } from '../../kernel/duration.ts';
 import { AiosError, describeIssue } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
-import { type Lane, write } from '../../store/group-commit.ts';
+import { type Lane, write } from '../../store/lane.ts';
 import type { WorkflowEngine } from './engine.ts';
 import { type CaseStore, type FlowCase, FlowCaseRun } from './flow-case.ts';
 import { MemoryRunStore } from './memory-store.ts';

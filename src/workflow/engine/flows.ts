@@ -155,14 +155,15 @@ export class Flows {
 
 /** Whether an event starts a run: the filters' values have no run to come from, so that they see the event alone. */
 export function startsFlow(loaded: LoadedFlow, event: JsonObject): boolean {
+  const scope = { event, input: [event] };
   return loaded.flow.startsOn.some((filter) => {
-    const scope = { event, input: [event] };
-    return matchesEvent(
-      filter,
-      event,
-      filter.attributes.map(({ value }) => value(scope)),
-      filter.correlate.flatMap(({ expect }) => (expect ? [expect(scope)] : [])),
-    );
+    try {
+      const attributes = filter.attributes.map(({ value }) => value(scope));
+      const correlate = filter.correlate.flatMap(({ expect }) => (expect ? [expect(scope)] : []));
+      return matchesEvent(filter, event, attributes, correlate);
+    } catch {
+      return false; // an event of another form is not what is meant, and must not hold up those behind it
+    }
   });
 }
 

@@ -1,6 +1,6 @@
 import type { AiosError } from '../../kernel/errors.ts';
 import { toFlowError } from '../catalog/flow-errors.ts';
-import type { ClaimedRun, RunChange } from './run-store.ts';
+import type { ClaimedRun, RunChange } from './stored-run.ts';
 
 /** When a run that could not be taken up is tried again. */
 const GIVE_BACK_MS = 1_000;

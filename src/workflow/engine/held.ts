@@ -1,5 +1,5 @@
 import type { Execution } from './execution.ts';
-import type { Entry, RunChange, RunResult, RunStatus } from './run-store.ts';
+import type { Entry, RunChange, RunResult, RunStatus } from './stored-run.ts';
 
 /** What a barrier makes of the run's row. */
 export interface Patch {
@@ -13,8 +13,6 @@ export interface Patch {
 
 /** A run begun inside the transaction of an event consumer: its first barrier is written there, not by group commit. */
 export interface InlineStart {
-  /** On the monotonic clock. */
-  readonly begunAtMs: number;
   /** Resolves after that transaction: true when this barrier was part of it, false when it is still to be written. */
   barrier(patch: Patch): Promise<boolean>;
 }

@@ -1,7 +1,7 @@
 import { digestOf } from '../../kernel/canonical.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { type Flow, stepIdOf, stepsById, withoutAttempts } from '../language/flow.ts';
-import type { Entry } from './run-store.ts';
+import type { Entry } from './stored-run.ts';
 
 /** The key under which a journal holds what earlier attempts of its run sent out. */
 export const SENT = '^sent';

@@ -12,6 +12,7 @@ import { runJq } from '../language/jq-evaluator.ts';
 import type { WorkflowDefinition } from './flows.ts';
 import { InlineJournal, type InlineSurroundings } from './inline-journal.ts';
 import { durableSteps } from './inline-steps.ts';
+import { Turns } from './turns.ts';
 
 export interface InlineDependencies {
   /** All primitives; those that a flow may call in memory as they are called there, without writes. */
@@ -19,7 +20,7 @@ export interface InlineDependencies {
   /** Names of the program's own. */
   readonly own: ReadonlySet<string>;
   readonly clock: Clock;
-  readonly limits: Pick<Limits, 'ensembleDepthMax' | 'ensembleStepsMax' | 'ensembleWaitMs'>;
+  readonly limits: Pick<Limits, 'ensembleDepthMax' | 'ensembleStepsMax' | 'ensembleWaitMs' | 'runTurnMs'>;
 }
 
 /** The inference that a flow answers, as whoever asks it tells it. */
@@ -67,6 +68,7 @@ export class InlineFlow {
   readonly flow: Flow;
   readonly #surroundings: InlineSurroundings;
   readonly #depthMax: number;
+  readonly #pace: { stepsMax: number; limitName: string; turnMs: number };
 
   /** @throws AiosError `models.flow_needs_run` naming each step that needs a durable run, and what compiling throws */
   constructor(
@@ -77,11 +79,9 @@ export class InlineFlow {
     const issues = durableSteps(this.flow, own, limits.ensembleWaitMs);
     if (issues.length > 0) throw new AiosError('models.flow_needs_run', { issues });
     this.#depthMax = limits.ensembleDepthMax;
-    this.#surroundings = {
-      workflow: this.flow.name,
-      nowMs: () => clock.now(),
-      stepsMax: limits.ensembleStepsMax,
-    };
+    this.#surroundings = { workflow: this.flow.name, nowMs: () => clock.now() };
+    const { ensembleStepsMax, runTurnMs } = limits;
+    this.#pace = { stepsMax: ensembleStepsMax, limitName: 'ensembleStepsMax', turnMs: runTurnMs };
   }
 
   /** `result` rejects with an AiosError: what failed inside by its own code where the caller can do something about it, else `serving.model_failed`. */
@@ -104,7 +104,7 @@ export class InlineFlow {
     }
     try {
       const start = { runId: '', startedAtMs: this.#surroundings.nowMs(), input };
-      const output = await interpret(this.flow, start, null, journal);
+      const output = await interpret(this.flow, start, null, journal, new Turns(this.#pace));
       const { computeUs, costMicroUsd, degraded, inner } = asked;
       const own = [...journal.pins.values()].map(partOf);
       const parts = inner ? [...new Set([...own, ...inner])] : own;

@@ -1,7 +1,8 @@
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { Abandoned, type FlowError, standardError, toFlowError } from '../catalog/flow-errors.ts';
 import type { Behalf, Pin, Primitive, StepContext } from '../catalog/primitive.ts';
-import type { Branch, Journal, MessageStream } from '../interpreter/journal.ts';
+import type { Branch } from '../interpreter/branch.ts';
+import type { Journal, MessageStream } from '../interpreter/journal.ts';
 import { LiveBranch } from './branch.ts';
 import { all, type Bodies, race } from './branching.ts';
 
@@ -10,8 +11,6 @@ export interface InlineSurroundings {
   readonly workflow: string;
   /** Business time, milliseconds. */
   nowMs(): number;
-  /** Steps of one inference: more is a loop that does not end. */
-  readonly stepsMax: number;
 }
 
 const NOTHING_RECORDED = { find: () => undefined, record: () => {} };
@@ -29,7 +28,6 @@ export class InlineJournal implements Journal {
   readonly pins = new Map<string, Pin>();
   readonly #surroundings: InlineSurroundings;
   readonly #behalf: Behalf;
-  #steps = 0;
 
   constructor(surroundings: InlineSurroundings, behalf: Behalf) {
     this.#surroundings = surroundings;
@@ -38,7 +36,6 @@ export class InlineJournal implements Journal {
 
   async step(key: string, primitive: Primitive, input: JsonObject, branch: Branch): Promise<Json> {
     if (branch.abandoned) throw new Abandoned();
-    this.#count(key);
     if (primitive.kind === 'wait') throw unreachable(key);
     try {
       const context = new InlineContext(this.#surroundings, this.#behalf, key, branch as LiveBranch);
@@ -78,8 +75,8 @@ export class InlineJournal implements Journal {
     return Math.random();
   }
 
-  trace(key: string): void {
-    this.#count(key);
+  trace(_: string, branch: Branch): void {
+    if (branch.abandoned) throw new Abandoned();
   }
 
   edited(): undefined {}
@@ -109,13 +106,6 @@ export class InlineJournal implements Journal {
 
   child(key: string): never {
     throw unreachable(key);
-  }
-
-  /** A loop of steps that wait for nothing would never let the deadline come. */
-  #count(key: string): void {
-    const { stepsMax } = this.#surroundings;
-    if (++this.#steps > stepsMax)
-      throw standardError('runtime', 500, `more than ${stepsMax} steps (ensembleStepsMax)`, key);
   }
 }
 

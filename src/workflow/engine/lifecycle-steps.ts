@@ -1,13 +1,13 @@
 import type { CloudEvent } from '../../kernel/cloudevent.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { FlowErrorBody } from '../catalog/flow-errors.ts';
-import type { Branch } from '../interpreter/journal.ts';
+import type { Branch } from '../interpreter/branch.ts';
 import type { StepListener } from '../interpreter/telling.ts';
 import { type Flow, type StepNode, stepIdOf, stepsById } from '../language/flow.ts';
 import { outputOf, type StepChangeTold, statusEvent, stepEvent, type Told } from './lifecycle-events.ts';
 import type { Recorder } from './recorder.ts';
-import type { Entry } from './run-store.ts';
+import type { Entry } from './stored-run.ts';
 
 /** What a step's telling needs of the engine. */
 export interface EventOutlet {

@@ -1,13 +1,14 @@
 import type { CloudEvent } from '../../kernel/cloudevent.ts';
 import type { JsonObject } from '../../kernel/json.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { Flows } from './flows.ts';
 import type { Held, Patch } from './held.ts';
 import { isoTime, lifecycleEvent, outputOf, PHASE, statusEvent, type Told } from './lifecycle-events.ts';
 import { stillSteps } from './lifecycle-steps.ts';
 import type { RunRequest } from './operation-store.ts';
 import type { Unwritten } from './recorder.ts';
-import type { Entry, RunStatus, RunStore } from './run-store.ts';
+import type { RunStore } from './run-store.ts';
+import type { Entry, RunStatus } from './stored-run.ts';
 
 /** The phases of the specification (dsl.md, "Status Phases"). */
 const PHASES: { readonly [status in RunStatus]: string } = {

@@ -1,5 +1,5 @@
 import { AiosError } from '../../kernel/errors.ts';
-import { type Lane, Refused, write } from '../../store/group-commit.ts';
+import { type Lane, Refused, write } from '../../store/lane.ts';
 import type { BulkOperation, BulkOutcome, BulkProgress, BulkStore } from './bulk-store.ts';
 import type { RunStore } from './run-store.ts';
 

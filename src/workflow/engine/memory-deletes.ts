@@ -1,8 +1,8 @@
-import { type Lane, Refused, write } from '../../store/group-commit.ts';
-import type { MemoryTables } from './memory-operations.ts';
+import { type Lane, Refused, write } from '../../store/lane.ts';
 import type { Row } from './memory-rows.ts';
+import type { MemoryTables } from './memory-tables.ts';
 import { notEnded, type OperationStore } from './operation-store.ts';
-import { ENDED } from './run-store.ts';
+import { ENDED } from './stored-run.ts';
 
 /** Ended runs that are deleted, by hand or at the end of their retention. */
 export function memoryDeletes({

@@ -1,7 +1,8 @@
 import { AiosError } from '../../kernel/errors.ts';
-import { type Lane, Refused, write } from '../../store/group-commit.ts';
+import { type Lane, Refused, write } from '../../store/lane.ts';
 import { memoryDeletes } from './memory-deletes.ts';
 import { entriesOf, type Row, withBarrier } from './memory-rows.ts';
+import type { MemoryTables } from './memory-tables.ts';
 import {
   forkOrigin,
   type OpenRuns,
@@ -14,14 +15,7 @@ import {
   refusedRequest,
   refusedRewind,
 } from './operation-store.ts';
-import { ENDED, type RunStatus, type Signal, type Subscription } from './run-store.ts';
-
-/** The rows of a memory store. */
-export interface MemoryTables {
-  readonly runs: Map<string, Row>;
-  readonly signals: Map<string, Signal>;
-  readonly subscriptions: Map<string, Subscription>;
-}
+import { ENDED, type RunStatus } from './stored-run.ts';
 
 /** What operators do to runs that are kept in memory. */
 export function memoryOperations(tables: MemoryTables): OperationStore {

@@ -1,8 +1,8 @@
-import { type Lane, type Write, write } from '../../store/group-commit.ts';
+import { type Lane, type Write, write } from '../../store/lane.ts';
 import type { RunQueue } from '../language/run-queue.ts';
 import { choose, freeSlots, type Line, runsAhead } from './queue-order.ts';
 import type { Admission, AdmissionRequest, QueuedRun, QueueFigures, RunQueueStore } from './queue-store.ts';
-import { type ClaimedRun, ENDED, type RunStatus } from './run-store.ts';
+import { type ClaimedRun, ENDED, type RunStatus } from './stored-run.ts';
 
 /** What the queues need of the runs beside them. */
 export interface QueueRuns {

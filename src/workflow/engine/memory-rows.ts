@@ -1,6 +1,6 @@
 import type { RunAttribute } from './attributes.ts';
 import type { RunAttempt } from './operation-store.ts';
-import type { Entry, ListedRun, RunChange, StoredRun } from './run-store.ts';
+import type { Entry, ListedRun, RunChange, StoredRun } from './stored-run.ts';
 
 /** A barrier and those before it. Never changed: a row that is rolled back to still has its own, and a run of 10,000 effects copies nothing. */
 export interface KeptBarrier {

@@ -1,5 +1,4 @@
-import { type Lane, type Write, write } from '../../store/group-commit.ts';
-import type { RunChange, StoredRun } from './run-store.ts';
+import { type Lane, type Write, write } from '../../store/lane.ts';
 import type {
   LockedSchedule,
   ScheduleChange,
@@ -8,6 +7,7 @@ import type {
   ScheduleState,
   ScheduleStore,
 } from './schedule-store.ts';
+import type { RunChange, StoredRun } from './stored-run.ts';
 
 const NEW: ScheduleState = {
   paused: false,

@@ -1,6 +1,6 @@
 import { type AttributeFilter, type Comparison, meanings } from './attributes.ts';
 import type { Row } from './memory-rows.ts';
-import type { RunFilters } from './run-store.ts';
+import type { RunFilters } from './stored-run.ts';
 
 /** The rows that a filter names, the newest first. */
 export function searchRows(rows: readonly Row[], filters: RunFilters, before: string | undefined): Row[] {

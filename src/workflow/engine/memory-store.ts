@@ -1,6 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../store/database.ts';
-import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
+import type { Committer } from '../../store/group-commit.ts';
+import { type Lane, Refused, type Write, write } from '../../store/lane.ts';
 import type { BulkStore } from './bulk-store.ts';
 import { memoryBulks } from './memory-bulk.ts';
 import { memoryOperations } from './memory-operations.ts';
@@ -9,6 +10,7 @@ import { askedMeanwhile, entriesOf, listed, type Row, stored, withBarrier } from
 import { MemorySchedules } from './memory-schedules.ts';
 import { searchRows } from './memory-search.ts';
 import type { OperationStore } from './operation-store.ts';
+import type { RunStore } from './run-store.ts';
 import {
   type ClaimedRun,
   ENDED,
@@ -16,11 +18,10 @@ import {
   type ListedRun,
   type RunChange,
   type RunFilters,
-  type RunStore,
   type Signal,
   type StoredRun,
   type Subscription,
-} from './run-store.ts';
+} from './stored-run.ts';
 
 const NO_TRANSACTION: Queryable = {
   query: () => Promise.reject(new AiosError('store.unavailable', { detail: 'The memory store has no SQL.' })),

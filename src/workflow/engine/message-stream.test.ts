@@ -5,7 +5,7 @@ import type { CallPrimitive, StepContext } from '../catalog/primitive.ts';
 import { LiveBranch } from './branch.ts';
 import { LiveMessages } from './message-stream.ts';
 import { Recorder } from './recorder.ts';
-import type { Entry } from './run-store.ts';
+import type { Entry } from './stored-run.ts';
 
 /** A subscription of the step `s` whose messages the test sends. */
 function subscription(earlier: Entry[] = []) {

@@ -41,7 +41,8 @@ export interface ModelTry {
 
 /** `look` is pure and `think` costly, and neither answers twice the same; `act` is an effect and always does. */
 type Called = 'look' | 'think' | 'act';
-export type ContextKey = 'a' | 'b' | 'rounds';
+export const CONTEXT_KEYS = ['a', 'b', 'rounds'] as const;
+export type ContextKey = (typeof CONTEXT_KEYS)[number];
 type Variable = 'input' | 'output' | 'item' | 'index' | 'error.status' | `context.${ContextKey}`;
 
 /** `of * times + plus`. */
@@ -144,10 +145,12 @@ function leaves(place: Place): fc.WeightedArbitrary<object>[] {
       weight: 1,
       arbitrary: fc.record({
         kind: fc.constant('switch'),
-        cases: fc.array(fc.record({ when: maybe(condition(place), 8), next: onward }), {
-          minLength: 1,
-          maxLength: 2,
-        }),
+        cases: fc
+          .array(fc.record({ when: maybe(condition(place), 8), next: onward }), {
+            minLength: 1,
+            maxLength: 2,
+          })
+          .filter((cases) => cases.filter(({ when }) => !when).length <= 1),
       }),
     },
   ];

@@ -1,6 +1,7 @@
 import {
   acted,
   attemptOf,
+  CONTEXT_KEYS,
   type Condition,
   type ContextKey,
   eventsOf,
@@ -8,7 +9,7 @@ import {
   type ModelTry,
   type Sum,
 } from './model-flows.ts';
-import type { Entry } from './run-store.ts';
+import type { Entry } from './stored-run.ts';
 
 /** What a run may have done outside, by the key of its step. */
 export interface Deed {
@@ -160,7 +161,9 @@ class Reference {
       case 'try':
         return this.#try(step, key, input, vars, line, direction);
       case 'switch': {
-        const chosen = step.cases.find(({ when }) => !when || holds(when, input, vars, line));
+        const chosen =
+          step.cases.find(({ when }) => when && holds(when, input, vars, line)) ??
+          step.cases.find(({ when }) => !when);
         if (chosen) direction.next = chosen.next;
         return input;
       }
@@ -333,7 +336,11 @@ class Reference {
     if (choice !== undefined) throw new Mismatch(`${key}: no branch fails, ${choice} is recorded as failed`);
     const before = line.context;
     for (const { line: of } of done) {
-      if (of.context !== before) line.context = { ...line.context, ...of.context };
+      const changed = CONTEXT_KEYS.filter((name) => of.context[name] !== before[name]);
+      line.context = {
+        ...line.context,
+        ...Object.fromEntries(changed.map((name) => [name, of.context[name]])),
+      };
       line.atS = Math.max(line.atS, of.atS);
       line.ended ||= of.ended;
     }

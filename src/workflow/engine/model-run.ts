@@ -2,13 +2,14 @@ import { ManualClock } from '../../kernel/clock.ts';
 import type { CloudEvent, LoggedEvent } from '../../kernel/cloudevent.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
-import { write } from '../../store/group-commit.ts';
+import { write } from '../../store/lane.ts';
 import { FlowError } from '../catalog/flow-errors.ts';
 import { type CallPrimitive, type Catalog, catalogOf } from '../catalog/primitive.ts';
 import { WorkflowEngine } from './engine.ts';
-import { Line, START_MS, type StoreFixture } from './engine-conformance.ts';
+import { Line, START_MS, type StoreFixture } from './engine-conformance-world.ts';
 import { acted, attemptOf } from './model-flows.ts';
-import type { Entry, RunStore, StoredRun } from './run-store.ts';
+import type { RunStore } from './run-store.ts';
+import type { Entry, StoredRun } from './stored-run.ts';
 
 /**
  * Where a process ends: at its n-th commit, before it is made (`before`) or with its answer lost (`lost`); at its n-th call of a primitive (`call`); or it

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import type { StoreFixture } from './engine-conformance.ts';
+import type { StoreFixture } from './engine-conformance-world.ts';
 import { definitionOf, type ModelStep, randomFlow } from './model-flows.ts';
 import { type Deed, judge } from './model-reference.ts';
 import { type Crash, type Performed, perform } from './model-run.ts';

@@ -1,8 +1,8 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json } from '../../kernel/json.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { RunAttribute } from './attributes.ts';
-import type { QueuePlace } from './queue-store.ts';
+import type { QueuePlace } from './stored-run.ts';
 import {
   ENDED,
   type Entry,
@@ -11,7 +11,7 @@ import {
   type RunResult,
   type RunStatus,
   type StoredRun,
-} from './run-store.ts';
+} from './stored-run.ts';
 
 /** What people ask of a run that has not ended. */
 export type RequestKind = 'cancel' | 'pause' | 'resume';

@@ -3,7 +3,7 @@ import type { Clock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { derivedId, newId } from '../../kernel/ids.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { AuditPort } from '../catalog/records.ts';
 import { type StepNode, stepIdOf, stepsById } from '../language/flow.ts';
 import type { Agenda } from './agenda.ts';
@@ -12,10 +12,10 @@ import { SENT, SentBefore } from './idempotency.ts';
 import { type LifecycleDeps, tellRequest } from './lifecycle.ts';
 import { notEnded, type RequestKind } from './operation-store.ts';
 import type { QueuePlaces } from './queue-places.ts';
-import type { QueuePlace } from './queue-store.ts';
 import { EDITED } from './recorder.ts';
 import { type Rewound, rewind, rewindToEnd } from './rewind.ts';
-import { ENDED, type Entry, type PayloadRef, type StoredRun } from './run-store.ts';
+import type { QueuePlace } from './stored-run.ts';
+import { ENDED, type Entry, type PayloadRef, type StoredRun } from './stored-run.ts';
 
 /** Who does something to a run: a key, a session, a person, or AIOS itself. */
 export interface Actor {

@@ -1,5 +1,5 @@
 import type { Json } from '../../kernel/json.ts';
-import type { Origin } from './run-store.ts';
+import type { Origin } from './stored-run.ts';
 
 export interface StartRequest {
   workflow: string;

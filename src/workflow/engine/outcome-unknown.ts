@@ -1,6 +1,6 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { type FlowError, toFlowError } from '../catalog/flow-errors.ts';
-import type { Entry } from './run-store.ts';
+import type { Entry } from './stored-run.ts';
 
 /** A step that was being performed when its run was canceled: the run never saw how it ended. */
 export function wasCutOff({ e }: Entry): boolean {

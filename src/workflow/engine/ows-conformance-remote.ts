@@ -1,7 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
-import { write } from '../../store/group-commit.ts';
+import { write } from '../../store/lane.ts';
 import { a2aPrimitives } from '../catalog/a2a.ts';
 import { asyncApiPrimitives } from '../catalog/asyncapi.ts';
 import { grpcPrimitives } from '../catalog/grpc.ts';
@@ -9,7 +9,7 @@ import { httpPrimitives } from '../catalog/http.ts';
 import { mcpPrimitives } from '../catalog/mcp.ts';
 import { openApiPrimitives } from '../catalog/openapi.ts';
 import type { Primitive } from '../catalog/primitive.ts';
-import type { StoreFixture } from './engine-conformance.ts';
+import type { StoreFixture } from './engine-conformance-world.ts';
 
 /** What a system outside answers to one request: its content, or the status (of HTTP) or error (of JSON-RPC) that refuses. */
 export interface RemoteAnswer {

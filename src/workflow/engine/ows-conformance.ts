@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { parseDuration } from '../../kernel/duration.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { write } from '../../store/group-commit.ts';
-import { START_MS, type StoreFixture } from './engine-conformance.ts';
+import { write } from '../../store/lane.ts';
+import { START_MS, type StoreFixture } from './engine-conformance-world.ts';
 import { type FlowCase, FlowCaseRun } from './flow-case.ts';
 import { type RemoteAnswer, RemoteSystems } from './ows-conformance-remote.ts';
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Database } from '../../store/database.ts';
-import { plannedLane } from '../../store/group-commit.ts';
+import { plannedLane } from '../../store/lane.ts';
 import { columns } from '../../store/rows.ts';
-import type { Entry, Origin, PayloadRef, RunChange, RunResult, Signal } from './run-store.ts';
+import type { Entry, Origin, PayloadRef, RunChange, RunResult, Signal } from './stored-run.ts';
 
 /** A value that lies apart, for the run that refers to it. */
 export interface Payload {

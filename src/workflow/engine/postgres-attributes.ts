@@ -1,5 +1,5 @@
 import type { Database } from '../../store/database.ts';
-import { plannedLane, write } from '../../store/group-commit.ts';
+import { plannedLane, write } from '../../store/lane.ts';
 import { columns } from '../../store/rows.ts';
 import type { RunAttribute } from './attributes.ts';
 import type { AttributeChanges, OperationStore } from './operation-store.ts';

@@ -1,6 +1,6 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Database, Queryable } from '../../store/database.ts';
-import { type Lane, Refused, write } from '../../store/group-commit.ts';
+import { type Lane, Refused, write } from '../../store/lane.ts';
 import { timestamp } from '../../store/rows.ts';
 import type { BulkOperation, BulkOutcome, BulkProgress, BulkStore } from './bulk-store.ts';
 import { searchRuns } from './postgres-search.ts';

@@ -1,9 +1,9 @@
 import { firstId } from '../../kernel/ids.ts';
 import type { Database, Queryable } from '../../store/database.ts';
-import { type Lane, Refused, write } from '../../store/group-commit.ts';
+import { type Lane, Refused, write } from '../../store/lane.ts';
 import { timestamp } from '../../store/rows.ts';
 import { notEnded, type OperationStore, type RetentionPass } from './operation-store.ts';
-import type { RunStatus } from './run-store.ts';
+import type { RunStatus } from './stored-run.ts';
 
 /** One process at a time goes through the runs. */
 const RETENTION_LOCK = 4_250_818;

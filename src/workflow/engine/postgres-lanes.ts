@@ -1,9 +1,9 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../store/database.ts';
-import { type Lane, plannedLane, Refused } from '../../store/group-commit.ts';
+import { type Lane, plannedLane, Refused } from '../../store/lane.ts';
 import { columns } from '../../store/rows.ts';
 import { type PackedChange, type PackedSignal, payloadStatements } from './payloads.ts';
-import type { Subscription } from './run-store.ts';
+import type { Subscription } from './stored-run.ts';
 
 const COLUMNS =
   'id, workflow, version, epoch, status, worker, wake_at, waiting_for, origin, idempotency_key, started_at, updated_at, result, subject, outcome, entries';

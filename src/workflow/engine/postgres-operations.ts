@@ -1,5 +1,5 @@
 import type { Database } from '../../store/database.ts';
-import { write } from '../../store/group-commit.ts';
+import { write } from '../../store/lane.ts';
 import type { OpenRuns, OperationStore } from './operation-store.ts';
 import { postgresAttributes } from './postgres-attributes.ts';
 import { postgresDeletes } from './postgres-deletes.ts';

@@ -5,7 +5,7 @@ import { createTestDatabase, type TestDatabase } from '../../testing/database.ts
 import { compileRunQueue } from '../language/run-queue.ts';
 import { workflowMigrations } from './migrations.ts';
 import { PostgresRunStore } from './postgres-store.ts';
-import type { ClaimedRun, RunChange } from './run-store.ts';
+import type { ClaimedRun, RunChange } from './stored-run.ts';
 
 const RUNS = 240;
 const KEYS = 12;

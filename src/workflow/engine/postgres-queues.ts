@@ -1,10 +1,10 @@
 import type { Database, Queryable } from '../../store/database.ts';
-import { type Lane, plannedLane, type Write, write } from '../../store/group-commit.ts';
+import { type Lane, plannedLane, type Write, write } from '../../store/lane.ts';
 import { columns, timestamp } from '../../store/rows.ts';
 import type { RunQueue } from '../language/run-queue.ts';
 import { type Choice, choose, freeSlots, type Line, runsAhead } from './queue-order.ts';
 import type { Admission, AdmissionRequest, QueuedRun, QueueFigures, RunQueueStore } from './queue-store.ts';
-import type { ClaimedRun } from './run-store.ts';
+import type { ClaimedRun } from './stored-run.ts';
 
 /** Takes runs inside a transaction; what it answers with reads the rest of them after it. */
 export type ClaimRuns = (

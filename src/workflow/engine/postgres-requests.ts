@@ -1,8 +1,8 @@
 import type { Queryable } from '../../store/database.ts';
-import { type Lane, Refused } from '../../store/group-commit.ts';
+import { type Lane, Refused } from '../../store/lane.ts';
 import { columns, timestamp } from '../../store/rows.ts';
 import { type RunRequest, refusedRequest } from './operation-store.ts';
-import type { RunStatus } from './run-store.ts';
+import type { RunStatus } from './stored-run.ts';
 
 const LOCK = 'select from workflow_runs where id = any($1) order by id for no key update';
 const ASK = `update workflow_runs r

@@ -1,6 +1,6 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Database, Queryable } from '../../store/database.ts';
-import { type Lane, Refused, write } from '../../store/group-commit.ts';
+import { type Lane, Refused, write } from '../../store/lane.ts';
 import { timestamp } from '../../store/rows.ts';
 import {
   forkOrigin,
@@ -13,7 +13,7 @@ import {
 } from './operation-store.ts';
 import { readPayloads } from './payloads.ts';
 import { refsOf, type StoredOrigin, type StoredResult, wholeValues } from './postgres-rows.ts';
-import type { Entry, RunStatus } from './run-store.ts';
+import type { Entry, RunStatus } from './stored-run.ts';
 
 /** The journal as it is stored, of both places: values that lie elsewhere stay there. */
 const JOURNAL = `select coalesce((select entries from workflow_runs where id = $1), '[]') as first,

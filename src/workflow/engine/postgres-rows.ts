@@ -9,7 +9,7 @@ import {
   type RunResult,
   type RunStatus,
   type StoredRun,
-} from './run-store.ts';
+} from './stored-run.ts';
 
 /** As they are stored: a large value lies apart. */
 export type StoredOrigin = Origin & { inputRef?: PayloadRef };

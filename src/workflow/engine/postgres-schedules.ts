@@ -1,8 +1,8 @@
 import type { Database, Queryable } from '../../store/database.ts';
-import { plannedLane, type Write, write } from '../../store/group-commit.ts';
+import { plannedLane, type Write, write } from '../../store/lane.ts';
 import { columns, timestamp } from '../../store/rows.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
-import type { RunChange, RunStore } from './run-store.ts';
+import type { RunStore } from './run-store.ts';
 import type {
   LastRun,
   LockedSchedule,
@@ -13,6 +13,7 @@ import type {
   ScheduleState,
   ScheduleStore,
 } from './schedule-store.ts';
+import type { RunChange } from './stored-run.ts';
 
 interface Row {
   workflow: string;

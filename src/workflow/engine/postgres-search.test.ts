@@ -4,7 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../../testing/database.ts
 import { attributeOf, attributeValue } from './attributes.ts';
 import { workflowMigrations } from './migrations.ts';
 import { searchRuns } from './postgres-search.ts';
-import type { RunFilters } from './run-store.ts';
+import type { RunFilters } from './stored-run.ts';
 
 const RUNS = 100_000;
 

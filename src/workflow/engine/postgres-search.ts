@@ -2,7 +2,7 @@ import { firstId } from '../../kernel/ids.ts';
 import { timestamp } from '../../store/rows.ts';
 import { type AttributeFilter, type Comparison, meanings } from './attributes.ts';
 import { LISTED } from './postgres-rows.ts';
-import type { RunFilters } from './run-store.ts';
+import type { RunFilters } from './stored-run.ts';
 
 const OPERATORS: { readonly [comparison in Comparison]: string } = {
   eq: '=',

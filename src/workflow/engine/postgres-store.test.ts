@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sortedId } from '../../kernel/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
-import { World } from './engine-conformance.ts';
+import { World } from './engine-conformance-world.ts';
 import { workflowMigrations } from './migrations.ts';
 import { searchRuns } from './postgres-search.ts';
 import { PostgresRunStore } from './postgres-store.ts';
-import type { RunChange } from './run-store.ts';
+import type { RunChange } from './stored-run.ts';
 import { notes } from './stores-under-test.ts';
 
 const change = (id: string, fields: Partial<RunChange> = {}): RunChange => ({

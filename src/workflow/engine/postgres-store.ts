@@ -1,6 +1,7 @@
 import type { Json } from '../../kernel/json.ts';
 import type { Database, Queryable } from '../../store/database.ts';
-import { type Committer, type Lane, type Write, write } from '../../store/group-commit.ts';
+import type { Committer } from '../../store/group-commit.ts';
+import { type Lane, type Write, write } from '../../store/lane.ts';
 import { timestamp } from '../../store/rows.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
 import type { BulkStore } from './bulk-store.ts';
@@ -31,17 +32,17 @@ import { PostgresQueues } from './postgres-queues.ts';
 import { type ListedRow, listedRun, READ, type RunRow, wholeRuns } from './postgres-rows.ts';
 import { PostgresSchedules } from './postgres-schedules.ts';
 import { searchRuns } from './postgres-search.ts';
+import type { RunStore } from './run-store.ts';
 import type {
   ClaimedRun,
   Entry,
   ListedRun,
   RunChange,
   RunFilters,
-  RunStore,
   Signal,
   StoredRun,
   Subscription,
-} from './run-store.ts';
+} from './stored-run.ts';
 
 const ADMIT = `update workflow_runs r set worker = $1, epoch = epoch + 1, status = 'running' where id = any($2) returning ${READ}, r.entries`;
 

@@ -5,7 +5,7 @@ import { compileRunQueue, type RunQueue } from '../language/run-queue.ts';
 import { MemoryQueues } from './memory-queues.ts';
 import { choose, type Line } from './queue-order.ts';
 import type { QueuedRun } from './queue-store.ts';
-import type { ClaimedRun, RunStatus } from './run-store.ts';
+import type { ClaimedRun, RunStatus } from './stored-run.ts';
 
 /** A queue without runs behind it: what is admitted is written down with its time. */
 class Bench {

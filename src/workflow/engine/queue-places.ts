@@ -1,11 +1,12 @@
 import { digestOf } from '../../kernel/canonical.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { PRIORITY_MAX } from '../language/compile-queue.ts';
 import { compileRunQueue, type RunQueue } from '../language/run-queue.ts';
 import type { LoadedFlow } from './flows.ts';
-import type { QueuedRun, QueuePlace } from './queue-store.ts';
-import type { ClaimedRun, Origin, RunChange, RunStore } from './run-store.ts';
+import type { QueuedRun } from './queue-store.ts';
+import type { RunStore } from './run-store.ts';
+import type { ClaimedRun, Origin, QueuePlace, RunChange } from './stored-run.ts';
 
 /** A key longer than this goes by its digest. */
 const KEY_CHARS_MAX = 200;

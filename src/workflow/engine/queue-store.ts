@@ -1,20 +1,6 @@
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { RunQueue } from '../language/run-queue.ts';
-import type { ClaimedRun } from './run-store.ts';
-
-/** A run's place in a queue. It stays with the run until its end: after a wait the run comes back to it. */
-export interface QueuePlace {
-  readonly name: string;
-  /** Runs of one line go in the order of their ranks; the lines take turns. `''` where keys take none. */
-  readonly line: string;
-  /**
-   * Milliseconds: the business time at which it began to wait, less its head start by priority. Who waits longer gains on who came with a higher
-   * priority by the clock alone, so the order never changes and nothing starves.
-   */
-  readonly rank: number;
-  /** It keeps its slot while it waits or is paused. */
-  readonly holds?: true;
-}
+import type { ClaimedRun, QueuePlace } from './stored-run.ts';
 
 export interface QueuedRun extends QueuePlace {
   readonly runId: string;

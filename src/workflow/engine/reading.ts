@@ -8,15 +8,15 @@ import { attributesToJson } from './attributes.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import type { OpenRuns, RunAttempt } from './operation-store.ts';
 import { EDITED } from './recorder.ts';
+import type { RunStore } from './run-store.ts';
 import {
   ENDED,
   type Entry,
   type ListedRun,
   type PayloadRef,
   type RunFilters,
-  type RunStore,
   type StoredRun,
-} from './run-store.ts';
+} from './stored-run.ts';
 
 /** One step of a run, as far as it has come. */
 export interface StepView {

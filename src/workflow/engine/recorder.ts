@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { Pin } from '../catalog/primitive.ts';
-import type { Entry, Subscription } from './run-store.ts';
+import type { Entry, Subscription } from './stored-run.ts';
 
 /** What is not yet written: taken at a barrier, all of it or nothing is committed. */
 export interface Unwritten {

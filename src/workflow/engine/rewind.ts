@@ -4,7 +4,7 @@ import { CANCELED } from './execution.ts';
 import { SENT } from './idempotency.ts';
 import { PHASE } from './lifecycle-events.ts';
 import { isOpenBegin } from './lifecycle-steps.ts';
-import type { Entry } from './run-store.ts';
+import type { Entry } from './stored-run.ts';
 
 /** What a journal keeps when its run goes back to a step, and what is done anew. */
 export interface Rewound {

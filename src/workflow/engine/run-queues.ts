@@ -1,4 +1,4 @@
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import type { QueuePlaces } from './queue-places.ts';
 import type { QueueFigures } from './queue-store.ts';
 import type { RunStore } from './run-store.ts';

@@ -1,4 +1,4 @@
-import type { RunChange, RunResult, RunStatus, StoredRun } from './run-store.ts';
+import type { RunChange, RunResult, RunStatus, StoredRun } from './stored-run.ts';
 
 /** What a run has come to: what its callers and those who look on are told. Times are business time, milliseconds. */
 export interface RunState {

@@ -1,5 +1,6 @@
 import { type RunState, stateOf } from './run-state.ts';
-import type { RunChange, RunStatus, RunStore } from './run-store.ts';
+import type { RunStore } from './run-store.ts';
+import type { RunChange, RunStatus } from './stored-run.ts';
 import { CHILD } from './waiters.ts';
 
 const ACTIVE: ReadonlySet<RunStatus> = new Set(['pending', 'running']);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { readSchedule } from '../language/schedule.ts';
-import type { RunStatus } from './run-store.ts';
 import { lookAt } from './schedule-state.ts';
 import type { QueuedTime, ScheduleState } from './schedule-store.ts';
+import type { RunStatus } from './stored-run.ts';
 
 const MINUTE = 60_000;
 const NOW = Date.UTC(2026, 0, 1);

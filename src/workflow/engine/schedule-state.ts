@@ -1,7 +1,7 @@
 import type { Schedule } from '../language/schedule.ts';
 import { planFiring } from '../language/schedule-times.ts';
-import { ENDED } from './run-store.ts';
 import type { LastRun, QueuedTime, ScheduleState } from './schedule-store.ts';
+import { ENDED } from './stored-run.ts';
 
 /** When a run that was asked to end, and has not, is asked again: the process that asked may have died. */
 const CANCEL_AGAIN_MS = 5_000;

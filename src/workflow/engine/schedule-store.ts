@@ -1,5 +1,5 @@
-import type { Write } from '../../store/group-commit.ts';
-import type { RunChange, RunStatus } from './run-store.ts';
+import type { Write } from '../../store/lane.ts';
+import type { RunChange, RunStatus } from './stored-run.ts';
 
 /** A due time that waits for the runs before it. */
 export interface QueuedTime {

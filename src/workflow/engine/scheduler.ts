@@ -2,12 +2,12 @@ import type { Clock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Limits } from '../../kernel/limits.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { type Schedule, scheduledRunKey, timesOf } from '../language/schedule.ts';
 import { backfillTimes, scheduledInput } from '../language/schedule-times.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import type { QueuePlaces } from './queue-places.ts';
-import type { RunChange, RunStore } from './run-store.ts';
+import type { RunStore } from './run-store.ts';
 import { type Look, lookAt } from './schedule-state.ts';
 import type {
   LockedSchedule,
@@ -16,6 +16,7 @@ import type {
   ScheduleRow,
   ScheduleState,
 } from './schedule-store.ts';
+import type { RunChange } from './stored-run.ts';
 
 /** Schedules that one look takes up; what is left is taken up at the next. */
 const LOOK_MAX = 100;

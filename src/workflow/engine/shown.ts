@@ -1,6 +1,6 @@
 import type { Json } from '../../kernel/json.ts';
 import type { Execution } from './execution.ts';
-import type { RunResult } from './run-store.ts';
+import type { RunResult } from './stored-run.ts';
 
 /** What a list of runs shows of one, as its flow declares it; null where the run ended before there was something to show. */
 export function shownOf(

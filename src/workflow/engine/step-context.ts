@@ -2,7 +2,7 @@ import type { LoggedEvent } from '../../kernel/cloudevent.ts';
 import type { Pin, StepContext } from '../catalog/primitive.ts';
 import { withoutAttempts } from '../language/flow.ts';
 import type { LiveBranch } from './branch.ts';
-import type { Origin } from './run-store.ts';
+import type { Origin } from './stored-run.ts';
 
 /** The identity of a run while a worker holds it. */
 export interface RunIdentity {

@@ -1,7 +1,7 @@
-import type { Lane } from '../../store/group-commit.ts';
+import type { Lane } from '../../store/lane.ts';
 import { columns } from '../../store/rows.ts';
 import { createTestDatabase } from '../../testing/database.ts';
-import type { StoreFixture } from './engine-conformance.ts';
+import type { StoreFixture } from './engine-conformance-world.ts';
 import { MemoryRunStore } from './memory-store.ts';
 import { workflowMigrations } from './migrations.ts';
 import { PostgresRunStore } from './postgres-store.ts';

@@ -1,10 +1,10 @@
 import type { Json } from '../../kernel/json.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { Abandoned } from '../catalog/flow-errors.ts';
 import type { WaitOutcome } from '../catalog/primitive.ts';
 import type { LiveBranch } from './branch.ts';
 import type { Recorder } from './recorder.ts';
-import type { Signal } from './run-store.ts';
+import type { Signal } from './stored-run.ts';
 
 /** What is waited for by its name: time, and another run. The others are what people and systems outside answer. */
 export const TIMER = 'timer';

@@ -5,7 +5,7 @@ import { newId } from '../../kernel/ids.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Changes } from '../../store/changes.ts';
-import type { Write } from '../../store/group-commit.ts';
+import type { Write } from '../../store/lane.ts';
 import { Abandoned, canceledError, type FlowErrorBody, toFlowError } from '../catalog/flow-errors.ts';
 import { mayCleanUp } from '../interpreter/canceling.ts';
 import { interpret } from '../interpreter/interpreter.ts';
@@ -19,17 +19,11 @@ import { givenBack } from './given-back.ts';
 import { Held, type Patch } from './held.ts';
 import type { EventOutlet } from './lifecycle-steps.ts';
 import type { QueuePlaces } from './queue-places.ts';
-import type {
-  ClaimedRun,
-  Origin,
-  PayloadRef,
-  RunChange,
-  RunResult,
-  RunStatus,
-  RunStore,
-} from './run-store.ts';
+import type { RunStore } from './run-store.ts';
 import { shownOf } from './shown.ts';
 import { countRun, traceRun } from './spans.ts';
+import type { ClaimedRun, Origin, PayloadRef, RunChange, RunResult, RunStatus } from './stored-run.ts';
+import { turnsOf } from './turns.ts';
 
 /** What the worker needs from the rest of AIOS. */
 export interface WorkerDeps {
@@ -39,8 +33,8 @@ export interface WorkerDeps {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly changes: Changes | undefined;
-  /** The write that appends an event to the log. */
-  readonly emit: ((event: CloudEvent) => Write) | undefined;
+  /** The write that appends an event to the log; `isWritten` is one that a flow makes, of whatever form. */
+  readonly emit: ((event: CloudEvent, isWritten?: boolean) => Write) | undefined;
   readonly lineage: LineagePort | undefined;
   readonly onError: (error: unknown, runId: string) => void;
 }
@@ -174,7 +168,7 @@ export class Worker implements ExecutionHost {
     try {
       const event = (execution.event?.event ?? null) as Json;
       const start = { runId: run.id, startedAtMs: run.startedAtMs, input: run.origin.input };
-      const output = await interpret(flow, start, event, execution);
+      const output = await interpret(flow, start, event, execution, turnsOf(execution, this.deps.limits));
       // A run that is being canceled is ended by that, however far it came meanwhile.
       if (execution.root.abandoned) throw new Abandoned();
       await this.#finish(held, 'completed', { output });
@@ -298,7 +292,7 @@ export class Worker implements ExecutionHost {
     const { emit } = this.deps;
     if (!emit) throw new AiosError('workflow.no_event_log');
     const full = emittedEvent(execution, key, event, this.nowMs(), this.deps.flows.train);
-    return { event: full as unknown as Json, write: emit(full) };
+    return { event: full as unknown as Json, write: emit(full, true) };
   }
 
   async payload({ run }: Execution, { digest }: PayloadRef): Promise<Json> {
@@ -322,8 +316,6 @@ export class Worker implements ExecutionHost {
     return [this.deps.store.operations.cancelChild(runId, this.nowMs())];
   }
 
-  // ---- ending ----
-
   /** Lets a run go without a write: another holds it, or it never was. */
   drop(held: Held, reason: unknown): void {
     if (held.gone) return;
@@ -340,12 +332,9 @@ export class Worker implements ExecutionHost {
     }
   }
 
-  /** Lets runs go whose consumer never told that it committed. */
-  dropUnconfirmed(olderThanMs: number): void {
-    const before = this.monotonicMs() - olderThanMs;
-    for (const held of this.held.values()) {
-      if (held.inline && held.inline.begunAtMs <= before) this.drop(held, new AiosError('workflow.exists'));
-    }
+  /** Lets runs go whose consumer has not told whether it committed. */
+  dropUnconfirmed(): void {
+    for (const held of this.held.values()) if (held.inline) this.drop(held, new AiosError('workflow.exists'));
   }
 
   release(held: Held): void {

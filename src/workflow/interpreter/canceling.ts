@@ -1,7 +1,8 @@
 import { Abandoned, canceledError, FlowError } from '../catalog/flow-errors.ts';
 import { type Flow, stepsById, type TryNode } from '../language/flow.ts';
 import type { Scope } from '../language/templates.ts';
-import type { Branch, Journal } from './journal.ts';
+import type { Branch } from './branch.ts';
+import type { Journal } from './journal.ts';
 import { catches } from './retry.ts';
 
 /**

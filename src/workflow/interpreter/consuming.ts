@@ -3,7 +3,8 @@ import { checkData } from '../catalog/flow-errors.ts';
 import type { StepNode } from '../language/flow.ts';
 import type { Scope } from '../language/templates.ts';
 import { argumentsOf } from './arguments.ts';
-import type { Branch, Journal } from './journal.ts';
+import type { Branch } from './branch.ts';
+import type { Journal } from './journal.ts';
 
 /** What `foreach` makes of the n-th item, whether the list inside was left by `end`, and the context after it. */
 export type EachItem = (

@@ -1,7 +1,7 @@
-import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Flow, RunStart, StepNode, Then } from '../language/flow.ts';
 import type { Scope } from '../language/templates.ts';
-import type { Branch } from './journal.ts';
+import type { Branch } from './branch.ts';
 
 /**
  * Where a list of steps runs: its keys' prefix, its variables, its branch. `state.context` is shared by the lists of one branch; parallel
@@ -29,12 +29,6 @@ export function timeDescriptor(ms: number): JsonObject {
     iso8601: new Date(ms).toISOString(),
     epoch: { seconds: Math.floor(ms / 1000), milliseconds: ms },
   };
-}
-
-/** Contexts that parallel branches exported, joined in the order of the branches. */
-export function mergeContexts(into: Json, from: Json, before: Json): Json {
-  if (from === before) return into;
-  return isObject(into) && isObject(from) ? { ...into, ...from } : from;
 }
 
 /** What the expressions of a run see from its begin (dsl.md, "Runtime Expression Arguments"). */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ManualClock } from '../../kernel/clock.ts';
 import { readDocument } from '../../kernel/document.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
@@ -24,12 +24,16 @@ const catalog = catalogOf([
 const HEAD =
   "document: { dsl: '1.0.0', namespace: test, name: flow, version: '1.0.0' }\nevaluate: { language: cel }\n";
 
-async function run(text: string, input: Json = {}): Promise<{ output?: Json; error?: FlowErrorBody }> {
+async function run(
+  text: string,
+  input: Json = {},
+  limits = '',
+): Promise<{ output?: Json; error?: FlowErrorBody }> {
   const engine = new WorkflowEngine({
     store: new MemoryRunStore(),
     catalog,
     clock: new ManualClock(0),
-    limits: limitsFrom(),
+    limits: limitsFrom(limits),
     findDefinition: async () => undefined,
   });
   engine.put({ name: 'flow', version: 1, digest: '', body: readDocument(HEAD + text, 'flow.yaml').value });
@@ -230,6 +234,43 @@ describe('the interpreter', () => {
       }),
       { numRuns: 20 },
     );
+  });
+
+  it.each([
+    ['of steps that wait for nothing', 'do: [ { a: { set: { n: 1 }, then: a } } ]'],
+    [
+      'of steps that are left out',
+      'do: [ { a: { if: input.go, wait: P1D } }, { b: { switch: [ { c: { then: a } } ] } } ]',
+    ],
+    ['of calls', 'do: [ { a: { call: echo:1@default, with: { n: 1 }, then: a } } ]'],
+    [
+      'that catches every error',
+      'do: [ { a: { try: [ { r: { raise: { error: { type: a/b, status: 400 } } } } ], catch: { then: a } } } ]',
+    ],
+  ])('ends a loop %s at a limit', async (_, text) => {
+    const { error } = await run(text, { go: false }, 'runStepsMax=1000');
+    expect(error).toMatchObject({ status: 500, code: 'workflow.too_many_steps' });
+    expect(error?.detail).toContain('more than 1000 steps (runStepsMax)');
+  });
+
+  it('lets others have their turn between the steps of a loop that waits for nothing', async () => {
+    // Each look at the clock, one in 64 steps, finds 1 ms later than the last: how fast this machine is does not matter.
+    let ms = 0;
+    const now = vi.spyOn(performance, 'now').mockImplementation(() => ms++);
+    let turns = 0;
+    let over = false;
+    const count = () => {
+      turns++;
+      if (!over) setImmediate(count);
+    };
+    setImmediate(count);
+    try {
+      await run('do: [ { a: { set: { n: 1 }, then: a } } ]', {}, 'runStepsMax=6400,runTurnMs=1');
+    } finally {
+      over = true;
+      now.mockRestore();
+    }
+    expect(turns).toBeGreaterThanOrEqual(90);
   });
 
   it('imports nothing of Node, nor does what it is compiled from', () => {

@@ -2,7 +2,6 @@ import type { Json, JsonObject } from '../../kernel/json.ts';
 import {
   Abandoned,
   checkData,
-  FlowError,
   located,
   raisedError,
   standardError,
@@ -16,6 +15,7 @@ import type {
   ListenNode,
   RunStart,
   StepNode,
+  TimeSpan,
   TryNode,
 } from '../language/flow.ts';
 import type { Scope } from '../language/templates.ts';
@@ -23,9 +23,11 @@ import { argumentsOf } from './arguments.ts';
 import { cleanUp } from './canceling.ts';
 import { consume, type EachItem } from './consuming.ts';
 import { withExtensions } from './extending.ts';
-import { type Frame, type Leaving, mergeContexts, scopeOfRun, timeDescriptor } from './frame.ts';
-import type { Branch, Journal } from './journal.ts';
+import { fork } from './forking.ts';
+import { type Frame, type Leaving, scopeOfRun, timeDescriptor } from './frame.ts';
+import type { Journal } from './journal.ts';
 import { listen } from './listening.ts';
+import { type Pace, StepCount } from './pace.ts';
 import { catches, retryDelayMs, shouldRetry } from './retry.ts';
 import { type StepListener, told } from './telling.ts';
 import { spanMs, within } from './time-limit.ts';
@@ -36,9 +38,14 @@ import { spanMs, within } from './time-limit.ts';
  *
  * @throws FlowError when the run fails, Abandoned when it is given up
  */
-export async function interpret(flow: Flow, start: RunStart, event: Json, journal: Journal): Promise<Json> {
-  const run = new Interpretation(flow, start, event, journal);
-  return run.run();
+export async function interpret(
+  flow: Flow,
+  start: RunStart,
+  event: Json,
+  journal: Journal,
+  pace: Pace,
+): Promise<Json> {
+  return new Interpretation(flow, start, event, journal, pace).run();
 }
 
 class Interpretation {
@@ -47,16 +54,18 @@ class Interpretation {
   readonly #journal: Journal;
   readonly #base: Scope;
   readonly #listener: StepListener | undefined;
+  readonly #steps: StepCount;
 
-  constructor(flow: Flow, start: RunStart, event: Json, journal: Journal) {
+  constructor(flow: Flow, start: RunStart, event: Json, journal: Journal, pace: Pace) {
     this.#flow = flow;
     this.#start = start;
     this.#journal = journal;
     this.#listener = journal.listener;
     this.#base = scopeOfRun(flow, start, event);
+    this.#steps = new StepCount(pace);
   }
 
-  async run(): Promise<Json> {
+  run(): Promise<Json> {
     const { timeoutMs: span } = this.#flow;
     const frame: Frame = {
       prefix: '',
@@ -66,7 +75,10 @@ class Interpretation {
       ended: false,
       next: 'continue',
     };
-    if (span === undefined) return this.#body(frame);
+    return span === undefined ? this.#body(frame) : this.#limited(span, frame);
+  }
+
+  async #limited(span: TimeSpan, frame: Frame): Promise<Json> {
     const timeoutMs = spanMs(span, { ...this.#base, input: this.#start.input });
     return within(this.#journal, { key: '', mark: 'timeout', timeoutMs }, frame, (own) => this.#body(own));
   }
@@ -94,10 +106,13 @@ class Interpretation {
         visits.set(step, visit + 1);
       }
       try {
+        const pause = this.#steps.next();
+        if (pause) await pause;
         const result = this.#step(step, key, value, frame);
         value = result instanceof Promise ? await result : result;
       } catch (error) {
-        throw error instanceof FlowError ? located(error, key, step.pointer) : error;
+        // Anything that a part threw in place of an error of flows is told with the step's place, too.
+        throw error instanceof Abandoned ? error : located(toFlowError(error, key), key, step.pointer);
       }
       const { next } = frame;
       if (frame.ended || next === 'end') {
@@ -230,7 +245,7 @@ class Interpretation {
         return step.passes ? output.then(() => input) : output;
       }
       case 'set':
-        journal.trace(key);
+        journal.trace(key, branch);
         return step.value(scope);
       case 'switch':
         return this.#switch(step.cases, key, input, scope, frame);
@@ -241,7 +256,9 @@ class Interpretation {
       case 'for':
         return this.#for(step, key, input, scope, frame);
       case 'fork':
-        return this.#fork(step.branches, step.compete, key, input, scope, frame);
+        return fork(step, key, journal, scope, frame, (branchStep, inner) =>
+          this.#list([branchStep], input, inner),
+        );
       case 'listen':
         return this.#listen(step, key, scope, frame);
       case 'raise':
@@ -266,8 +283,9 @@ class Interpretation {
     scope: Scope,
     frame: Frame,
   ): Json {
-    const chosen = cases.find((candidate) => !candidate.when || candidate.when(scope));
-    this.#journal.trace(key, chosen?.name ?? '');
+    // The one without a condition is for when no other holds, wherever it stands (dsl-reference.md, "Switch Case").
+    const chosen = cases.find(({ when }) => when?.(scope)) ?? cases.find(({ when }) => !when);
+    this.#journal.trace(key, frame.branch, chosen?.name ?? '');
     if (chosen) frame.next = chosen.next;
     return input;
   }
@@ -314,41 +332,6 @@ class Interpretation {
       const output = this.#shape(foreach, key, raw, vars, frame);
       return { output, ended: frame.ended, context: frame.state.context };
     };
-  }
-
-  async #fork(
-    branches: readonly StepNode[],
-    compete: boolean,
-    key: string,
-    input: Json,
-    scope: Scope,
-    frame: Frame,
-  ): Promise<Json> {
-    const { branch } = frame;
-    const before = frame.state.context;
-    const frames = branches.map(() => ({ state: { context: before }, ended: false }));
-    const bodies = branches.map((step, index) => async (own: Branch) => {
-      const mine = frames[index]!;
-      const inner: Frame = { prefix: `${key}/`, vars: scope, branch: own, ...mine, next: 'continue' };
-      const output = await this.#list([step], input, inner);
-      mine.ended = inner.ended;
-      return output;
-    });
-    if (compete) {
-      const { winner, value } = await this.#journal.race(key, branch, bodies);
-      frame.state.context = frames[winner]!.state.context;
-      this.#journal.exported(frame.state.context);
-      frame.ended ||= frames[winner]!.ended;
-      return value;
-    }
-    const outputs = await this.#journal.all(key, branch, bodies);
-    frame.state.context = frames.reduce(
-      (merged, { state }) => mergeContexts(merged, state.context, before),
-      before,
-    );
-    this.#journal.exported(frame.state.context);
-    frame.ended ||= frames.some(({ ended }) => ended);
-    return outputs;
   }
 
   async #try(step: TryNode & StepNode, key: string, input: Json, scope: Scope, frame: Frame): Promise<Json> {

@@ -2,15 +2,8 @@ import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { FlowError } from '../catalog/flow-errors.ts';
 import type { Primitive } from '../catalog/primitive.ts';
 import type { EventFilter, FlowReference } from '../language/flow.ts';
+import type { Branch } from './branch.ts';
 import type { StepListener } from './telling.ts';
-
-/**
- * A part of a run that can be given up as a whole: a branch, a step under a timeout, the run itself. What waits in it is then
- * rejected with `Abandoned`, and what runs in it has its signal aborted.
- */
-export interface Branch {
-  readonly abandoned: boolean;
-}
 
 /** One filter of a `listen` step, with the values that its expressions had when it began. */
 export interface ListenFilter {
@@ -84,6 +77,6 @@ export interface Journal {
   cleanUp(): Branch | undefined;
   /** A handler of cancellation failed. */
   cleanUpFailed(error: FlowError): void;
-  /** Notes that a step without a result of its own was passed, for those who look at the run. */
-  trace(key: string, choice?: string): void;
+  /** Notes that a step without a result of its own was passed, for those who look at the run. Throws Abandoned in a branch that was given up. */
+  trace(key: string, branch: Branch, choice?: string): void;
 }

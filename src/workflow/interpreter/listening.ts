@@ -1,9 +1,10 @@
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { equal, eventScope } from '../language/event-filter.ts';
+import { correlationOf, equal, eventScope } from '../language/event-filter.ts';
 import type { EventFilter, ListenNode } from '../language/flow.ts';
 import type { Scope } from '../language/templates.ts';
+import type { Branch } from './branch.ts';
 import type { EachItem } from './consuming.ts';
-import type { Branch, Journal, ListenFilter, TakenEvent } from './journal.ts';
+import type { Journal, ListenFilter, TakenEvent } from './journal.ts';
 
 /**
  * A `listen` step: takes events one by one, in the order of the log, until it has what `to` asks for; an event waits while `foreach` is at the one
@@ -87,19 +88,18 @@ class Taking {
     const found = Object.fromEntries(this.#correlated);
     for (const [index, event] of this.#first) {
       for (const { name, from, expect } of this.#filters[index]!.correlate)
-        if (expect) found[name] = from(eventScope(event));
+        if (expect) found[name] = correlationOf(from, eventScope(event));
     }
     return found;
   }
 
-  /** A correlation that expects nothing is fixed by the first event that has it. */
+  /** A correlation that expects nothing is fixed by the first event that has it; one that has it not is not meant. */
   #correlates(filter: EventFilter, event: JsonObject): boolean {
     const open = filter.correlate.filter(({ expect }) => !expect);
-    const found = open.map(({ name, from }) => [name, from(eventScope(event))] as const);
-    if (
-      found.some(([name, value]) => this.#correlated.has(name) && !equal(this.#correlated.get(name)!, value))
-    )
-      return false;
+    const found = open.map(({ name, from }) => [name, correlationOf(from, eventScope(event))] as const);
+    const fits = ([name, value]: readonly [string, Json]) =>
+      value !== null && equal(this.#correlated.get(name) ?? value, value);
+    if (!found.every(fits)) return false;
     for (const [name, value] of found) this.#correlated.set(name, value);
     return true;
   }

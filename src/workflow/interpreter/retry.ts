@@ -18,7 +18,8 @@ export function retryDelayMs(policy: RetryPolicy, attempt: number, random: () =>
   const { backoff, delayMs, incrementMs, multiplier, jitterMs } = policy;
   let delay = delayMs;
   if (backoff === 'linear') delay += incrementMs * attempt;
-  if (backoff === 'exponential') delay *= multiplier ** attempt;
+  // Far out the power is infinite, and infinitely often no delay is not a number.
+  if (backoff === 'exponential' && delay > 0) delay *= multiplier ** attempt;
   if (jitterMs) delay += jitterMs[0] + random() * (jitterMs[1] - jitterMs[0]);
   return Math.min(86_400_000, Math.round(delay));
 }

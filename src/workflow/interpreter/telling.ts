@@ -1,7 +1,7 @@
 import type { Json } from '../../kernel/json.ts';
 import { Abandoned, type FlowErrorBody, located, toFlowError } from '../catalog/flow-errors.ts';
 import type { StepNode } from '../language/flow.ts';
-import type { Branch } from './journal.ts';
+import type { Branch } from './branch.ts';
 
 /** Who is told what becomes of each step, of those too that only hold others; of a replay it is told again, and has to know what it knew. */
 export interface StepListener {

@@ -4,13 +4,13 @@ import type { SubscriptionConditions } from '../catalog/asyncapi.ts';
 import { bound, withFixed } from '../catalog/outgoing.ts';
 import type { AsyncApiChoice } from './asyncapi.ts';
 import type { Compiler } from './compile.ts';
-import { checkStaticInput } from './compile-call.ts';
 import { compileForEach, type Nested } from './compile-listen.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
 import type { StepNode } from './flow.ts';
 import { keyOf, uriOf } from './kept-resources.ts';
 import { iteratorSchema } from './language-schema.ts';
+import { checkStaticInput } from './static-input.ts';
 import type { Scope } from './templates.ts';
 
 /** What the arguments of a call say about the operation that is meant. */

@@ -1,7 +1,7 @@
 import { closestName } from '../../kernel/closest-name.ts';
 import { readDocument } from '../../kernel/document.ts';
-import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
-import { compileSchema, pointerNames } from '../../kernel/schema.ts';
+import { isObject, type JsonObject } from '../../kernel/json.ts';
+import { compileSchema } from '../../kernel/schema.ts';
 import { isA2aReading } from '../catalog/a2a.ts';
 import { isReading } from '../catalog/http.ts';
 import { isMcpReading } from '../catalog/mcp.ts';
@@ -13,6 +13,7 @@ import type { Nested } from './compile-listen.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
 import { keptResource, keyOf, uriOf } from './kept-resources.ts';
+import { checkStaticInput } from './static-input.ts';
 import { expandUris } from './uri-templates.ts';
 
 /** What a call may hold: a function that is a task of another kind than a call, the list of an iteration. */
@@ -166,27 +167,4 @@ function compilePrimitive(
     // Also of what is written out whole: an operator may give other arguments when the step is done again.
     validate: compileSchema(primitive.inputSchema),
   };
-}
-
-/** What is written out is held to the primitive's schema now; what expressions give, when the step runs. */
-export function checkStaticInput(
-  compiler: Compiler,
-  schema: JsonObject,
-  input: JsonObject,
-  path: string,
-): void {
-  const issues = compiler.try(path, () => compileSchema(schema))?.(input) ?? [];
-  for (const issue of issues) {
-    if (!compiler.isStatic(valueAt(input, issue.path))) continue;
-    compiler.fault(path + issue.path, issue.message, issue.expected);
-  }
-}
-
-/** What stands at a JSON Pointer, or nothing. */
-function valueAt(input: JsonObject, pointer: string): Json {
-  let value: Json | undefined = input;
-  for (const name of pointerNames(pointer)) {
-    value = isObject(value) ? value[name] : Array.isArray(value) ? value[Number(name)] : undefined;
-  }
-  return value ?? null;
 }

@@ -39,9 +39,10 @@ export function compileForEach(
   const place = path + at;
   const { outputAs, outputSchema } = compiler.data({ output: value.output ?? {} }, place);
   const exported = isObject(value.export) ? value.export : {};
+  const [item, index] = compiler.loop(value.item, value.at, [`${place}/item`, `${place}/at`]);
   return {
-    item: String(value.item ?? 'item'),
-    at: String(value.at ?? 'index'),
+    item,
+    at: index,
     steps: nested(value.do, `${at}/do`),
     outputAs,
     outputSchema,

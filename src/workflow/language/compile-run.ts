@@ -3,11 +3,11 @@ import { compileSchema } from '../../kernel/schema.ts';
 import { bound } from '../catalog/outgoing.ts';
 import type { CallPrimitive } from '../catalog/primitive.ts';
 import type { Compiler } from './compile.ts';
-import { checkStaticInput } from './compile-call.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
 import type { FlowReference } from './flow.ts';
 import { uriOf } from './kept-resources.ts';
+import { checkStaticInput } from './static-input.ts';
 
 const SETTINGS: { readonly [kind: string]: string } = {
   shell: 'AIOS_RUN_SHELL=true',

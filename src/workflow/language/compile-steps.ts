@@ -110,10 +110,11 @@ function compileKind(
     case 'for': {
       const loop = body.for as { each?: string; at?: string; in: Json };
       const source = compiler.bare(loop.in, `${path}/for/in`);
+      const [each, at] = compiler.loop(loop.each, loop.at, [`${path}/for/each`, `${path}/for/at`]);
       return {
         type,
-        each: loop.each ?? 'item',
-        at: loop.at ?? 'index',
+        each,
+        at,
         in: source ?? (() => []),
         while: compiler.condition(body.while, `${path}/while`),
         steps: nested(body.do, '/do'),
@@ -235,9 +236,14 @@ function compileCases(
   path: string,
   names: Names,
 ): SwitchCase[] {
+  let fallback: string | undefined;
   return cases.map((item, index) => {
     const [[name, body]] = Object.entries(item) as [[string, JsonObject]];
     const at = `${path}/switch/${index}/${escapePointer(name)}`;
+    if (body.when === undefined && fallback !== undefined) {
+      compiler.fault(at, `“${fallback}” is the default already`, 'a condition: when');
+    }
+    if (body.when === undefined) fallback ??= name;
     return {
       name,
       when: compiler.condition(body.when, `${at}/when`),
@@ -261,7 +267,7 @@ function compileTry(
     type: 'try',
     steps: nested(body.try, '/try'),
     filter,
-    as: String(handler.as ?? 'error'),
+    as: compiler.variable(handler.as, 'error', `${at}/as`),
     catchWhen: compiler.condition(handler.when, `${at}/when`),
     catchExceptWhen: compiler.condition(handler.exceptWhen, `${at}/exceptWhen`),
     retry: handler.retry === undefined ? undefined : compileRetry(compiler, handler.retry, `${at}/retry`),

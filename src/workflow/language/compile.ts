@@ -16,10 +16,12 @@ import { jqLanguage, type RunJq } from './jq.ts';
 import { keptResource, type Resource, uriOf, withoutResources } from './kept-resources.ts';
 import { workflowSchema } from './language-schema.ts';
 import { readSchedule, type Schedule } from './schedule.ts';
-import { isStatic, type Scope, type Template, Templates } from './templates.ts';
+import { ARGUMENTS, isStatic, type Scope, type Template, Templates } from './templates.ts';
 
 /** `any: []`. */
 const EVERY_EVENT: EventFilter = { type: ANY_TYPE, data: undefined, attributes: [], correlate: [] };
+/** What both languages of expressions take for the name of a variable. */
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Members that name variables, by the member that holds them. */
 const NAMING: { readonly [holder: string]: readonly string[] } = {
   for: ['each', 'at'],
@@ -159,6 +161,26 @@ export class Compiler {
     return this.try(path, () => templates.value(value)) ?? (() => null);
   }
 
+  /** The name of a variable that the flow gives: one of every expression would be hidden by it, or hide it. */
+  variable(given: Json | undefined, standard: string, path: string): string {
+    const name = String(given ?? standard);
+    if (ARGUMENTS.includes(name)) this.fault(path, `“${name}” is a variable already`, 'a name of its own');
+    else if (!VARIABLE.test(name)) {
+      this.fault(path, `“${name}” is no name of a variable`, 'letters, digits and _, not a digit first');
+    }
+    return name;
+  }
+
+  /** The variables of a loop. */
+  loop(item: Json | undefined, at: Json | undefined, [itemPath, atPath]: [string, string]): [string, string] {
+    const names: [string, string] = [
+      this.variable(item, 'item', itemPath),
+      this.variable(at, 'index', atPath),
+    ];
+    if (names[0] === names[1]) this.fault(atPath, `“${names[1]}” is the item already`, 'a name of its own');
+    return names;
+  }
+
   schema(schema: Json | undefined, path: string): Validator | undefined {
     if (!isObject(schema)) return undefined;
     if (schema.format !== undefined && !/^json(?::|$)/.test(String(schema.format)))
@@ -185,10 +207,8 @@ export class Compiler {
       const given = template(scope);
       try {
         return parseDuration(given as string | DurationParts);
-      } catch {
-        throw new AiosError('expression.failed', {
-          detail: `${path}: ${JSON.stringify(given)} is not a duration (ISO 8601).`,
-        });
+      } catch (error) {
+        throw new AiosError('expression.failed', { detail: `${path}: ${(error as Error).message}` });
       }
     };
   }
@@ -325,8 +345,9 @@ function namesOf(body: Json): Set<string> {
     if (Array.isArray(value)) for (const item of value) visit(item);
     if (!isObject(value)) return;
     for (const [key, member] of Object.entries(value)) {
-      const given = isObject(member) ? NAMING[key]?.map((of) => member[of]) : undefined;
-      for (const name of given ?? []) if (typeof name === 'string') names.add(name);
+      const given =
+        isObject(member) && Object.hasOwn(NAMING, key) ? NAMING[key]!.map((of) => member[of]) : [];
+      for (const name of given) if (typeof name === 'string') names.add(name);
       visit(member);
     }
   };

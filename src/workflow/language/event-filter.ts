@@ -1,6 +1,6 @@
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { ANY_TYPE, type EventFilter } from './flow.ts';
-import type { Scope } from './templates.ts';
+import type { Scope, Template } from './templates.ts';
 
 /** Whether an event is one that the filter means, given the values that its attributes and correlations expect. */
 export function matchesEvent(
@@ -19,9 +19,23 @@ export function matchesEvent(
   const scope = eventScope(event);
   let expected = 0;
   for (const { from, expect } of filter.correlate) {
-    if (expect && !equal(from(scope), correlate[expected++] ?? null)) return false;
+    if (!expect) continue;
+    const found = correlationOf(from, scope);
+    if (found === null || !equal(found, correlate[expected++] ?? null)) return false;
   }
   return true;
+}
+
+/**
+ * What a correlation takes out of an event, given what expressions see of it; null when there is nothing to take, and then the event is not the one that is
+ * meant: every run that listens sees the events of all others of its type, and one of another form must not fail it, nor hold up the log.
+ */
+export function correlationOf(from: Template, scope: Scope): Json {
+  try {
+    return from(scope);
+  } catch {
+    return null;
+  }
 }
 
 /**

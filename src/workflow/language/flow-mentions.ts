@@ -1,6 +1,6 @@
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { escapePointer } from '../../kernel/schema.ts';
-import type { Mention } from '../../store/project-warnings.ts';
+import type { Mention } from '../../store/definition-kind.ts';
 
 const NUMBERED = /^([a-z][a-z-]*):\d+@/;
 /** The member of `with` that names what a primitive asks, and the kind of it. */

@@ -1,5 +1,6 @@
+import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { runJq } from './jq-evaluator.ts';
+import { isSet, runJq } from './jq-evaluator.ts';
 import { scanJq } from './jq-scan.ts';
 
 describe('jq', () => {
@@ -29,6 +30,19 @@ describe('jq', () => {
     }
     expect(code).not.toBe(0);
     expect(runJq('1', 'null').stdout).toBe('1');
+  });
+
+  it('goes on waiting when it is woken without an answer, as by the wake-up of the one before', () => {
+    const flag = new Int32Array(new SharedArrayBuffer(4));
+    const code = `const { workerData: flag } = require('node:worker_threads');
+      setInterval(() => Atomics.notify(flag, 0), 1);
+      setTimeout(() => { Atomics.store(flag, 0, 1); Atomics.notify(flag, 0); }, 50);`;
+    const worker = new Worker(code, { eval: true, workerData: flag });
+    expect(isSet(flag, 30_000)).toBe(true);
+    expect(Atomics.load(flag, 0)).toBe(1);
+    Atomics.store(flag, 0, 0);
+    expect(isSet(flag, 20)).toBe(false);
+    return worker.terminate();
   });
 
   it('reads words, variables and brackets through strings and comments', () => {

@@ -53,9 +53,7 @@ class JqThread {
   }
 
   #wait(timeoutMs: number): void {
-    if (Atomics.wait(this.#flag, 0, 0, timeoutMs) === 'timed-out') {
-      throw this.#over(`no answer within ${timeoutMs} ms (expressionMs)`);
-    }
+    if (!isSet(this.#flag, timeoutMs)) throw this.#over(`no answer within ${timeoutMs} ms (expressionMs)`);
   }
 
   #over(detail: string): AiosError {
@@ -63,6 +61,20 @@ class JqThread {
     this.#port.close();
     return new AiosError('expression.failed', { detail });
   }
+}
+
+/**
+ * Waits until the cell is no longer 0; false when that takes too long. The other thread sets it and then wakes up whoever waits: one that saw the answer
+ * before it slept is woken by that while it waits for the next, and has to go on waiting.
+ */
+export function isSet(flag: Int32Array<SharedArrayBuffer>, timeoutMs: number): boolean {
+  const untilMs = performance.now() + timeoutMs;
+  while (Atomics.load(flag, 0) === 0) {
+    const leftMs = untilMs - performance.now();
+    if (leftMs <= 0) return false;
+    Atomics.wait(flag, 0, 0, leftMs);
+  }
+  return true;
 }
 
 let thread: JqThread | undefined;

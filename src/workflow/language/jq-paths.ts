@@ -6,7 +6,8 @@ export type Shortcut = (input: Json, variables: Readonly<Record<string, unknown>
 const PATH =
   /^(?:\.|\$([A-Za-z_]\w*)(?=$|[.[]))((?:\.?[A-Za-z_]\w*|\[\d+\]|\.?\["[^"\\]*"\]|\.(?=[A-Za-z_[]))*)$/;
 const PART = /\.?([A-Za-z_]\w*)|\[(\d+)\]|\.?\["([^"\\]*)"\]/g;
-const LITERAL = /^(?:-?(?:0|[1-9]\d*)(?:\.\d+)?|"[^"\\]*"|true|false|null)$/;
+// A text of jq may hold line breaks as they are, one of JSON may not.
+const LITERAL = /^(?:-?(?:0|[1-9]\d*)(?:\.\d+)?|"[^"\\\p{Cc}]*"|true|false|null)$/u;
 const COMPARISON = /^(.+?)\s*(==|!=|<=|>=|<|>)\s*(.+)$/;
 
 /**

@@ -3,7 +3,7 @@ import { type DurationParts, parseDuration } from '../../kernel/duration.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { compileSchema, DEFINITION_NAME } from '../../kernel/schema.ts';
-import type { DefinitionKind } from '../../store/project.ts';
+import type { DefinitionKind } from '../../store/definition-kind.ts';
 
 /** A queue of runs, as its author writes it in `run-queues/<name>.yaml`. */
 interface RunQueueDefinition {

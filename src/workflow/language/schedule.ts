@@ -4,11 +4,15 @@ import { AiosError } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { LIMITS } from '../../kernel/limits.ts';
 import { escapePointer } from '../../kernel/schema.ts';
+import { TimeZone } from '../../kernel/time-zone.ts';
 
 const OPTIONS = '/document/metadata/aios/schedule';
 
 const OVERLAPS = ['skip', 'queue', 'parallel', 'cancel'] as const;
 const MISSED = ['skip', 'last', 'all'] as const;
+/** The hours of a pattern that is due in every hour. */
+const EVERY_HOUR = /^\s*(@hourly\s*$|\S+\s+([*?]|0-23)(\/1)?\s)/i;
+const DAY_MS = 86_400_000;
 
 /** When a flow starts by time (dsl.md, "Schedule"), with what the specification has no place for: `document.metadata.aios.schedule`. */
 export interface Schedule {
@@ -105,13 +109,38 @@ function intervalTimes(kind: 'every' | 'after', value: string | DurationParts, r
 
 function cronTimes(pattern: string, timezone: string, refuse: ScheduleFault) {
   try {
-    const cron = new Cron(pattern, { timezone, mode: '5-part', paused: true });
-    return (afterMs: number): number | undefined => cron.nextRun(new Date(afterMs))?.getTime();
+    const isHourly = EVERY_HOUR.test(pattern);
+    const cron = new Cron(pattern, {
+      timezone: isHourly ? timezone : 'UTC',
+      mode: '5-part',
+      paused: true,
+    });
+    const next = (afterMs: number): number | undefined => cron.nextRun(new Date(afterMs))?.getTime();
+    return isHourly ? next : wallTimes(next, timezone);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     refuse('/schedule/cron', reason, 'minute, hour, day of the month, month, day of the week: 30 2 * * 1-5');
     return () => undefined;
   }
+}
+
+/**
+ * The due times of a pattern that names hours: what the pattern comes to on a clock that is never changed, each at the instant at which the clock of the place shows it. croner leaves times out where
+ * clocks go forward and has them twice where they go back as soon as the pattern names several: `0 2,14 * * *`.
+ */
+function wallTimes(next: (afterMs: number) => number | undefined, timezone: string) {
+  if (timezone === 'UTC') return next;
+  let zone: TimeZone | undefined;
+  return (afterMs: number): number | undefined => {
+    zone ??= new TimeZone(timezone);
+    const { day, timeMs } = zone.localOf(afterMs);
+    for (let shown = next(day * DAY_MS + timeMs); shown !== undefined; shown = next(shown)) {
+      const shownDay = Math.floor(shown / DAY_MS);
+      const atMs = zone.instantOf(shownDay, shown - shownDay * DAY_MS);
+      if (atMs > afterMs) return atMs;
+    }
+    return undefined;
+  };
 }
 
 function durationText({

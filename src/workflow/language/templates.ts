@@ -1,5 +1,5 @@
 import { AiosError } from '../../kernel/errors.ts';
-import { isObject, type Json } from '../../kernel/json.ts';
+import { blankOf, isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 
 /** The variables that an expression sees: `input`, `output`, `context`, `workflow`, `runtime`, `task`, `event`, loop variables, the caught error. */
 export type Scope = Readonly<Record<string, unknown>>;
@@ -97,10 +97,11 @@ export class Templates {
     const entries = Object.entries(value as { [key: string]: Json }).map(
       ([key, member]) => [key, this.value(member)] as const,
     );
+    const blank = blankOf(entries.map(([key]) => key));
     return (scope) => {
-      const result: { [key: string]: Json } = {};
+      const result: { [key: string]: Json | undefined } = { ...blank };
       for (const [key, member] of entries) result[key] = member(scope);
-      return result;
+      return result as JsonObject;
     };
   }
 

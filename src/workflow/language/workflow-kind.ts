@@ -1,7 +1,7 @@
 import { locateIssue, type SourceDocument } from '../../kernel/document.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { isObject, type JsonObject } from '../../kernel/json.ts';
-import type { DefinitionKind, ProjectFile } from '../../store/project.ts';
+import type { DefinitionKind, ProjectFile } from '../../store/definition-kind.ts';
 import type { Catalog } from '../catalog/primitive.ts';
 import { compileFlow } from './compile.ts';
 import { flowMentions } from './flow-mentions.ts';

@@ -3,7 +3,7 @@ import { AiosError, type Issue } from '../../../kernel/errors.ts';
 import { compileExpression } from '../../../kernel/expressions.ts';
 import type { Json, JsonObject } from '../../../kernel/json.ts';
 import { compileSchema, DEFINITION_NAME, escapePointer } from '../../../kernel/schema.ts';
-import type { DefinitionKind } from '../../../store/project.ts';
+import type { DefinitionKind } from '../../../store/definition-kind.ts';
 import { compileSelection } from '../../selection.ts';
 import type { BridgeProtocol, MessageFormat } from '../port/protocol.ts';
 

@@ -1,11 +1,11 @@
 import { canonicalize } from '../../../kernel/canonical.ts';
 import type { CloudEvent } from '../../../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../../../kernel/errors.ts';
+import { exactJson } from '../../../kernel/exact-integers.ts';
 import { compileExpression, type Expression } from '../../../kernel/expressions.ts';
-import { parseFiniteJson } from '../../../kernel/finite-json.ts';
 import { isObject, type Json, type JsonObject } from '../../../kernel/json.ts';
 import type { Limits } from '../../../kernel/limits.ts';
-import { checkEvent, dataOf } from '../../cloudevents-http.ts';
+import { checkEvent, dataOf, isJsonType } from '../../cloudevents-http.ts';
 import type { RejectedMessage } from '../port/event-source.ts';
 import type { IncomingMessage, MessageFormat, OutgoingMessage } from '../port/protocol.ts';
 
@@ -99,7 +99,10 @@ function binaryEvent(
   else if (contentType) event.datacontenttype = contentType;
   const type = mediaTypeOf(contentType ?? '');
   const value = bodyValue(message);
-  return { ...event, ...(value instanceof Uint8Array ? dataOf(type, value) : { data: value.json }) };
+  return {
+    ...event,
+    ...(value instanceof Uint8Array ? dataOf(type, value, exactJson) : { data: value.json }),
+  };
 }
 
 /** Where messages are mapped, only the content type says that one is an event as it is. */
@@ -174,7 +177,7 @@ function contentOf(bytes: Uint8Array): Json {
     return Buffer.from(bytes).toString('base64');
   }
   try {
-    return parseFiniteJson(text);
+    return exactJson(text);
   } catch {
     return text;
   }
@@ -259,7 +262,8 @@ function writtenData({ data, data_base64, datacontenttype }: CloudEvent) {
   if (data_base64 !== undefined)
     return { value: Buffer.from(data_base64, 'base64'), contentType: datacontenttype };
   if (data === undefined) return { value: Buffer.alloc(0), contentType: datacontenttype };
-  const isText = typeof data === 'string' && mediaTypeOf(datacontenttype ?? '').startsWith('text/');
+  // CloudEvents' JSON format, section 3.1.1: a text of a type that is not JSON is the payload as it is, of XML as of text.
+  const isText = typeof data === 'string' && datacontenttype && !isJsonType(mediaTypeOf(datacontenttype));
   return {
     value: Buffer.from(isText ? data : JSON.stringify(data)),
     contentType: datacontenttype ?? 'application/json',

@@ -145,6 +145,18 @@ describe('values in the wire format', () => {
     expect(bomb).toEqual({ fault: expect.stringContaining('larger than an event may be') });
   });
 
+  it('of JSON keep the digits of whole numbers past 2^53, as those of Avro do, whoever reads them', async () => {
+    const bytes = Buffer.from('{"id":9007199254740993,"n":9007199254740994}');
+    const data = { id: '9007199254740993', n: 9007199254740994 };
+    const wired = await unpack(new WireReader({ registry: registry(), limits }), wire(3, bytes));
+    expect(wired).toEqual([{ json: data }]);
+    const events = { type: "'big'", id: 'value.id', subject: 'string(value.n)' };
+    const read = messageReader({ bridge: 'b', prefixes: ['ce_'], events, limits, nowMs: Date.now });
+    expect(read(message(bytes))).toMatchObject({ id: data.id, subject: '9007199254740994', data });
+    const headers = { ce_specversion: '1.0', ce_id: 'e1', ce_source: 's', ce_type: 'big' };
+    expect(read({ ...message(bytes), headers, contentType: 'application/json' })).toMatchObject({ data });
+  });
+
   it('are the data of events in binary mode, and what expressions see of others', async () => {
     const reader = new WireReader({ registry: registry(), limits });
     const [{ unpacked } = { unpacked: undefined }] = await reader.unpack([message(avro(1, { total: 1.5 }))]);

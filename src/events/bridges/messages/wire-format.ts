@@ -4,7 +4,7 @@ import { avroReader } from '../../../kernel/avro/avro-reading.ts';
 import { parseAvro } from '../../../kernel/avro/avro-schema.ts';
 import type { AvroType } from '../../../kernel/avro/avro-type.ts';
 import { AiosError } from '../../../kernel/errors.ts';
-import { parseFiniteJson } from '../../../kernel/finite-json.ts';
+import { exactJson } from '../../../kernel/exact-integers.ts';
 import type { Json } from '../../../kernel/json.ts';
 import { requireDepth } from '../../../kernel/json-depth.ts';
 import type { Limits } from '../../../kernel/limits.ts';
@@ -144,7 +144,7 @@ export class WireReader {
 
 function jsonValue(body: Uint8Array): Json {
   try {
-    return parseFiniteJson(utf8.decode(body));
+    return exactJson(utf8.decode(body));
   } catch (error) {
     throw new AvroFault(`no JSON: ${(error as Error).message}`);
   }

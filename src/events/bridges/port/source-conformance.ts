@@ -5,7 +5,8 @@ import type { CloudEvent } from '../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../kernel/errors.ts';
 import { limitsFrom } from '../../../kernel/limits.ts';
 import { definitionMigrations } from '../../../store/definitions.ts';
-import { type Committer, GroupCommit, write } from '../../../store/group-commit.ts';
+import { type Committer, GroupCommit } from '../../../store/group-commit.ts';
+import { write } from '../../../store/lane.ts';
 import { createTestDatabase, type TestDatabase } from '../../../testing/database.ts';
 import { event } from '../../event-under-test.ts';
 import { EventLog } from '../../log.ts';
@@ -60,6 +61,7 @@ export const sourceConformance = (name: string, create: () => Promise<OtherSide>
         }),
         tolerance: TOLERANT,
         pace: new Pace(),
+        isPlace: () => true,
         counters: bridgeCounters('conformance', 'test'),
         onError: () => {},
         ...more,

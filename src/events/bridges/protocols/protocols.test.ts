@@ -11,7 +11,7 @@ import type { CloudEvent } from '../../../kernel/cloudevent.ts';
 import { readDocument } from '../../../kernel/document.ts';
 import type { AiosError } from '../../../kernel/errors.ts';
 import { Definitions, definitionMigrations } from '../../../store/definitions.ts';
-import { write } from '../../../store/group-commit.ts';
+import { write } from '../../../store/lane.ts';
 import { createTestDatabase } from '../../../testing/database.ts';
 import { EventConsumers } from '../../consumers.ts';
 import { EventLog } from '../../log.ts';

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError } from '../../../kernel/errors.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
+import { compileSchema } from '../../../kernel/schema.ts';
 import { compileSelection } from '../../selection.ts';
 import { type BridgeDefinition, formatOf, protocolOf } from '../definition/bridge-kind.ts';
 import { messageWriter } from '../messages/message-mapping.ts';
@@ -66,10 +67,12 @@ async function openSource(
   const pace = new Pace();
   const batchMax = () => pace.batchMax();
   const { behind } = surroundings;
+  const issuesOf = protocol.source!.position && compileSchema(protocol.source!.position);
   const source = await protocol.source!.open({ ...context, start, decode, batchMax, behind }, settings);
   const runner = new SourceRunner(source, {
     ...surroundings,
     pace,
+    isPlace: (position) => !issuesOf || issuesOf(position).length === 0,
     tolerance: new Tolerance(definition, surroundings),
     reject: (name, event, error) => putAside(name, event, error, surroundings),
     onError: (_name, error) => told(error),

@@ -4,7 +4,7 @@ import type { CloudEvent, LoggedEvent } from '../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../kernel/errors.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import { Definitions, definitionMigrations } from '../../../store/definitions.ts';
-import { type Write, write } from '../../../store/group-commit.ts';
+import { type Write, write } from '../../../store/lane.ts';
 import { createTestDatabase, type TestDatabase } from '../../../testing/database.ts';
 import { EventConsumers } from '../../consumers.ts';
 import { EventLog } from '../../log.ts';
@@ -52,7 +52,7 @@ const memory: BridgeProtocol = {
         broker.opened++;
         reading.most = Math.max(reading.most, reading.now);
         try {
-          let next = Number(from?.next ?? 0);
+          let next = from ? Number(from.next) : 0;
           while (!signal.aborted) {
             if (broker.isAway) throw new AiosError('connectors.unreachable', { detail: `no ${told.secret}` });
             answered();

@@ -151,6 +151,17 @@ describe('bridges', () => {
     expect([readers.get('c')!.now, readers.get('c2')!.now]).toEqual([0, 1]);
   });
 
+  it('begin anew where their place is one of another protocol, which they had before', async () => {
+    topics.set('p', [message('p0', event('p0', { source: 'urn:p', partitionkey: 'p' }))]);
+    const place = { topic: 'p', topicId: 'x', offsets: { 0: 7 } };
+    await test.database.db.query("insert into bridges (name, position) values ('changed', $1)", [
+      JSON.stringify(place),
+    ]);
+    await test.define('changed', { from: { memory: { topic: 'p' } } });
+    await until(async () => expect(await test.logged('p')).toHaveLength(1));
+    expect((await test.open[0]!.bridges.get('changed')).position).toEqual({ next: 1 });
+  });
+
   it('say what is wrong, without the secrets, until it is well again', async () => {
     const { bridges } = test.open[0]!;
     await test.define('failing', { from: { memory: { topic: 'd', secret: '${secrets.S}' } } });

@@ -1,6 +1,6 @@
 import type { CloudEvent } from '../../../kernel/cloudevent.ts';
 import type { AiosError } from '../../../kernel/errors.ts';
-import type { Write } from '../../../store/group-commit.ts';
+import type { Write } from '../../../store/lane.ts';
 import { writeInTransaction } from '../../../store/write-in-transaction.ts';
 import type { ConsumerDefinition } from '../../consumer-definition.ts';
 import { refusedEvent } from '../../dead-letters.ts';

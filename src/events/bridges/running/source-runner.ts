@@ -3,7 +3,8 @@ import type { CloudEvent } from '../../../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../../../kernel/errors.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import type { Database } from '../../../store/database.ts';
-import { type Committer, type Lane, Refused, type Write, write } from '../../../store/group-commit.ts';
+import type { Committer } from '../../../store/group-commit.ts';
+import { type Lane, Refused, type Write, write } from '../../../store/lane.ts';
 import { columns } from '../../../store/rows.ts';
 import { backOffMs } from '../../groups/retries.ts';
 import type { EventLog } from '../../log.ts';
@@ -22,6 +23,8 @@ interface Dependencies {
   /** What is written of an event that does not fit, with the place after it: it is passed, as far as that is tolerated. */
   reject(source: string, event: CloudEvent, error: AiosError): Aside;
   tolerance: Pick<Tolerance, 'room' | 'putAside' | 'stop'>;
+  /** Whether a place that is kept is one of this protocol: a bridge of the name may have had another. */
+  isPlace(position: JsonObject): boolean;
   /** Whose `batchMax` the source asks. */
   pace: Pace;
   counters: Pick<BridgeCounters, 'consumed' | 'deadLetter' | 'retried'>;
@@ -102,7 +105,7 @@ const placeLane: Lane<Move> = {
  * Takes the events of a source into the log: each batch, with the place after it, is one commit. Several processes may run one source: the place
  * is moved by one of them at a time, and the others go on from there.
  *
- * @example const runner = new SourceRunner(source, { db, commit, log, check, reject, tolerance, pace, onError }); runner.start(); await runner.stop()
+ * @example const runner = new SourceRunner(source, { db, commit, log, check, reject, tolerance, isPlace, pace, counters, onError }); runner.start(); await runner.stop()
  */
 export class SourceRunner {
   readonly #source: EventSource;
@@ -150,14 +153,15 @@ export class SourceRunner {
   }
 
   async #place(): Promise<Place> {
-    const { db } = this.#dependencies;
+    const { db, isPlace } = this.#dependencies;
     const { name } = this.#source;
     await db.query('insert into bridges (name) values ($1) on conflict do nothing', [name]);
     const [row] = await db.query<{ position: JsonObject | null; revision: number }>(
       'select position, revision from bridges where name = $1',
       [name],
     );
-    return { position: row!.position ?? undefined, revision: row!.revision };
+    const { position, revision } = row!;
+    return { position: position && isPlace(position) ? position : undefined, revision };
   }
 
   /** A commit that the database refuses for what an event holds is made again without the events that it refuses alone. */

@@ -65,6 +65,46 @@ describe.skipIf(!packages)(`AMQP, whose queues change${reason}`, () => {
     await following.stop();
   }, 60_000);
 
+  it.each([true, false])(
+    'refuses a queue that is auto-delete before it reads it, so that it stays with its messages (durable: %s)',
+    async (durable) => {
+      const queue = `fleeting-${++made}`;
+      await channel.assertQueue(queue, { durable, autoDelete: true });
+      channel.sendToQueue(queue, Buffer.from('a'));
+      const following = follow(source(queue));
+      await expect.poll(() => following.faults, WAIT).toContain('bridges.refused');
+      await following.stop();
+      expect(data(following)).toEqual([]);
+      expect(await left(queue)).toBe(1);
+      await channel.deleteQueue(queue);
+    },
+    60_000,
+  );
+
+  it('refuses a queue of another connection', async () => {
+    const queue = `own-${++made}`;
+    await channel.assertQueue(queue, { exclusive: true });
+    const following = follow(source(queue));
+    await expect.poll(() => following.faults, WAIT).toContain('bridges.refused');
+    await following.stop();
+    await channel.deleteQueue(queue);
+  }, 60_000);
+
+  it('reads a queue that does not last over an end of the broker, and one with arguments', async () => {
+    for (const options of [
+      { durable: false },
+      { arguments: { 'x-queue-type': 'quorum' } },
+      { durable: false, arguments: { 'x-max-length': 9 } },
+    ]) {
+      const queue = `plain-${++made}`;
+      await channel.assertQueue(queue, options);
+      const following = follow(source(queue));
+      channel.sendToQueue(queue, Buffer.from('a'));
+      await expect.poll(() => data(following), WAIT).toEqual(['a']);
+      await following.stop();
+    }
+  }, 60_000);
+
   it('tells how many messages wait in a queue', async () => {
     const queue = await queueOf();
     for (let n = 0; n < 5; n++) channel.sendToQueue(queue, Buffer.from(`${n}`));

@@ -86,6 +86,10 @@ export function amqpFailure(error: unknown, place: string, tls: TlsSetting | und
     const full = `${place}: a queue takes no more, and refuses what comes (x-overflow: reject-publish).`;
     return new AiosError('bridges.failed', { detail: full, cause: error });
   }
+  if (/RESOURCE[_-]LOCKED/.test(message)) {
+    const locked = `${place}: the queue is exclusive: it belongs to the connection that declared it, and goes away with that. Declare one that is not, and bind it to the same exchange.`;
+    return new AiosError('bridges.refused', { detail: locked, cause: error });
+  }
   if (/exclusive use|\b404\b|\b406\b/.test(message))
     return new AiosError('bridges.failed', { detail, cause: error });
   if (VHOST_REFUSED.test(message)) {

@@ -6,6 +6,8 @@ import type { EventSource, RejectedMessage, SourceBatch } from '../../port/event
 import type { IncomingMessage, SourceContext } from '../../port/protocol.ts';
 import { type AmqpServer, amqpFailure, closeAmqp, connectAmqp } from './amqp-connection.ts';
 import { FittingPrefetch } from './fitting-prefetch.ts';
+import { headerText } from './header-text.ts';
+import { requireLasting } from './lasting-queue.ts';
 
 interface Settings extends AmqpServer {
   readonly queue: string;
@@ -28,6 +30,7 @@ export function amqpSource(context: SourceContext, settings: JsonObject): EventS
       const connection = await connectAmqp(context, server);
       const reader = new QueueReader(connection, server, context);
       try {
+        await requireLasting(connection, server.queue);
         await reader.askDepth(await connection.createChannel());
         yield* reader.read(signal);
       } catch (error) {
@@ -179,16 +182,17 @@ class QueueReader {
 
   #messageOf({ content, properties, fields }: ConsumeMessage): IncomingMessage {
     const { messageId, contentType, timestamp, headers = {} } = properties;
-    const texts = Object.entries(headers as Record<string, unknown>).map(([name, value]) => [
-      name,
-      typeof value === 'object' ? JSON.stringify(value) : String(value),
-    ]);
+    const texts: Record<string, string> = {};
+    for (const [name, value] of Object.entries(headers as Record<string, unknown>)) {
+      const text = headerText(value);
+      if (text !== undefined) texts[name] = text;
+    }
     const { exchange, routingKey } = fields;
     return {
       // Without an id of its own nothing tells a message that comes again from another with the same body.
-      id: String(messageId ?? randomUUID()),
+      id: String(messageId || randomUUID()),
       value: content,
-      headers: Object.fromEntries(texts) as Record<string, string>,
+      headers: texts,
       contentType: contentType as string | undefined,
       topic: this.#settings.queue,
       timeMs: typeof timestamp === 'number' ? timestamp * 1000 : undefined,

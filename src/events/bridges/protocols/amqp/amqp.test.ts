@@ -130,6 +130,30 @@ describe.skipIf(!packages)(`AMQP${reason}`, () => {
     ]);
   });
 
+  it('reads headers of every type: times as RFC 3339, as CloudEvents of AMQP 1.0 have them, and none without a value', async () => {
+    const queue = await queueOf();
+    const headers = {
+      ...{ 'cloudEvents:specversion': '1.0', 'cloudEvents:id': 'typed', 'cloudEvents:source': 'urn:s' },
+      ...{ 'cloudEvents:type': 't', 'cloudEvents:subject': null },
+      'cloudEvents:time': { '!': 'timestamp', value: 1_700_000_000 },
+      'cloudEvents:late': { '!': 'timestamp', value: 1_700_000_000_000 },
+      'cloudEvents:price': { '!': 'decimal', value: { places: 2, digits: 1250 } },
+      'cloudEvents:binary': Buffer.from([0xff, 0]),
+      'cloudEvents:text': Buffer.from('caf\u00e9'),
+      ...{ 'cloudEvents:isnew': true, 'cloudEvents:count': 2 ** 40, 'x-list': [1, 'a'] },
+    };
+    channel.sendToQueue(queue, Buffer.from('1'), { headers, messageId: '', contentType: 'application/json' });
+    channel.sendToQueue(queue, Buffer.from('2'), { headers: { 'x-list': [1, 'a'] }, messageId: '' });
+    const events = { type: "'raw'", list: "headers['x-list']" };
+    const found = (await read(source(queue, { events }), 2)).events;
+    expect(found[0]).toEqual({
+      ...{ specversion: '1.0', id: 'typed', source: 'urn:s', type: 't', data: 1 },
+      ...{ time: '2023-11-14T22:13:20.000Z', datacontenttype: 'application/json', late: '1700000000000' },
+      ...{ price: '12.50', binary: '/wA=', text: 'caf\u00e9', isnew: 'true', count: '1099511627776' },
+    });
+    expect(found[1]).toMatchObject({ id: expect.stringMatching(/./), list: '[1,"a"]', data: 2 });
+  });
+
   it('reads no further ahead than it is told to, and gets again what was not acknowledged', async () => {
     const queue = await queueOf();
     await put(

@@ -6,20 +6,25 @@ import { pipeline } from 'node:stream/promises';
 import { AiosError } from '../../../../kernel/errors.ts';
 
 /** A file as it was found: the same name with other content is another file. */
-export interface DroppedFile {
-  readonly name: string;
-  readonly size: number;
+export interface DroppedFile extends FoundFile {
   readonly digest: string;
-  /** Milliseconds since the epoch. */
+}
+
+/** What the system says of a file: one that was changed says another size or time, one that was put in its place another inode. */
+export interface FileStatus {
+  readonly inode: number;
+  readonly size: number;
+  /** Of the last change, in milliseconds since the epoch. */
   readonly timeMs: number;
 }
 
 /** A file that is there, before its content is looked at. */
-export type FoundFile = Omit<DroppedFile, 'digest'>;
+export interface FoundFile extends FileStatus {
+  readonly name: string;
+}
 
 interface Look {
-  readonly size: number;
-  readonly timeMs: number;
+  readonly status: FileStatus;
   /** On the monotonic clock. */
   readonly sinceMs: number;
   digest?: string;
@@ -93,18 +98,22 @@ export class DropFolder {
     const found: FoundFile[] = [];
     const nowMs = performance.now();
     for (const name of names) {
-      const status = await unlessGone(stat(this.pathOf(name)));
+      const status = await this.status(name);
       if (!status) continue;
-      const { size, mtimeMs: timeMs } = status;
       const before = this.#looks.get(name);
-      const isSame = before?.size === size && before.timeMs === timeMs;
-      const look: Look = isSame ? before : { size, timeMs, sinceMs: nowMs };
+      const look: Look = before && isSame(before.status, status) ? before : { status, sinceMs: nowMs };
       looks.set(name, look);
       if (nowMs - look.sinceMs < this.#settleMs) continue;
-      found.push({ name, size, timeMs: Math.floor(timeMs) });
+      found.push({ name, ...status });
     }
     this.#looks = looks;
     return found;
+  }
+
+  /** Nothing for a file that is not there. */
+  async status(name: string): Promise<FileStatus | undefined> {
+    const found = await unlessGone(stat(this.pathOf(name)));
+    return found && { inode: found.ino, size: found.size, timeMs: found.mtimeMs };
   }
 
   /** With the digest of its content; nothing when it is gone. */
@@ -131,15 +140,34 @@ export class DropFolder {
     return join(this.path, name);
   }
 
-  /** Moves a file that was read. Another that was done under its name stays. */
-  async finish(file: DroppedFile): Promise<void> {
+  /**
+   * Moves a file that was read. Another that was done under its name stays.
+   *
+   * @param end what it was when its last row was read
+   * @returns false for one that was changed so that not all of it was read: it stays, as does another that was put in its place
+   */
+  async finish(file: DroppedFile, end: FileStatus | undefined = file): Promise<boolean> {
+    const status = await this.status(file.name);
+    if (!status || status.inode !== file.inode) return true;
+    if (!end || !isSame(status, end)) return false;
+    // What was written behind it meanwhile was read with it; what was written over it was not.
+    if (!isSame(status, file) && (await this.#beginning(file)) !== file.digest) return false;
     await this.#move(file, DONE);
+    return true;
   }
 
-  /** Moves a file that cannot be read, with the reason beside it. */
-  async setAside(file: DroppedFile, reason: string): Promise<void> {
+  /** Moves a file that cannot be read, with the reason beside it. Says whether it did: one that was changed since may be whole by now. */
+  async setAside(file: DroppedFile, reason: string): Promise<boolean> {
+    const status = await this.status(file.name);
+    if (!status || !isSame(status, file)) return false;
     const moved = await this.#move(file, FAILED);
     if (moved) await writeFile(`${moved}.reason.txt`, `${reason}\n`);
+    return moved !== undefined;
+  }
+
+  /** The digest of what was there of it when it was found. */
+  #beginning({ name, size }: DroppedFile): Promise<string | undefined> {
+    return unlessGone(digestOf(this.pathOf(name), size));
   }
 
   async #move({ name, digest }: DroppedFile, folder: string): Promise<string | undefined> {
@@ -154,6 +182,10 @@ export class DropFolder {
   }
 }
 
+function isSame(one: FileStatus, other: FileStatus): boolean {
+  return one.inode === other.inode && one.size === other.size && one.timeMs === other.timeMs;
+}
+
 /** Nothing for a file that is not there any more: another process has read and moved it. */
 async function unlessGone<T>(work: Promise<T>): Promise<T | undefined> {
   try {
@@ -164,8 +196,9 @@ async function unlessGone<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
-async function digestOf(path: string): Promise<string> {
+/** @param size bytes from its beginning; all when left out */
+async function digestOf(path: string, size = Number.POSITIVE_INFINITY): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
+  if (size > 0) await pipeline(createReadStream(path, { end: size - 1 }), hash);
   return hash.digest('hex').slice(0, DIGEST_CHARACTERS);
 }

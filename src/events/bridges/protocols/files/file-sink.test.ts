@@ -12,7 +12,7 @@ import { fileSink } from './file-sink.ts';
 import { filesProtocol } from './files-protocol.ts';
 import { parquetRows } from './parquet.ts';
 import { PartFile } from './part-file.ts';
-import { FILE_START } from './rows.ts';
+import { FILE_START } from './row.ts';
 
 const folders: string[] = [];
 const folder = async () => {

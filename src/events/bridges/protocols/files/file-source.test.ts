@@ -1,7 +1,7 @@
 import { chmodSync, renameSync } from 'node:fs';
-import { access, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CloudEvent } from '../../../../kernel/cloudevent.ts';
 import type { AiosError } from '../../../../kernel/errors.ts';
@@ -13,28 +13,8 @@ import { follow } from '../following-under-test.ts';
 import { contextOf } from '../protocol-under-test.ts';
 import { fileSource } from './file-source.ts';
 import { filesProtocol } from './files-protocol.ts';
+import { drop, folder, lines, openFiles as open } from './files-under-test.ts';
 import { writeParquet } from './parquet.ts';
-
-const folders: string[] = [];
-const folder = async () => {
-  const path = await mkdtemp(join(tmpdir(), 'aios-files-'));
-  folders.push(path);
-  return path;
-};
-afterAll(() => Promise.all(folders.map((path) => rm(path, { recursive: true, force: true }))));
-
-/** As whoever puts a file there should: beside it, and then all of it at once. */
-const drop = async (path: string, name: string, text: string | Uint8Array) => {
-  await writeFile(join(path, `.${name}`), text);
-  await rename(join(path, `.${name}`), join(path, name));
-};
-const lines = (events: readonly unknown[]) => events.map((one) => `${JSON.stringify(one)}\n`).join('');
-const open = (path: string, settings: object = {}, more: object = {}) =>
-  fileSource(
-    contextOf(filesProtocol, { folders: [path], ...more }),
-    { folder: path, settleSeconds: 0, ...settings },
-    5,
-  );
 
 /** What a source brings until `count` events and letters came, or `isEnough` says so. */
 const take = async (
@@ -94,6 +74,19 @@ describe('a source of files', () => {
     expect(await readdir(join(path, 'done'))).toEqual(['orders.csv']);
   });
 
+  it('leaves out the byte order mark that a file begins with, and no other', async () => {
+    const path = await folder();
+    await drop(path, 'a.csv', '\uFEFF"first\r\nname",n\r\n"\uFEFFx",1\r\n');
+    await drop(path, 'b.jsonl', '\uFEFF{"n":1}\n{"t":"\uFEFF"}\n');
+    await drop(path, 'c.csv', '\uFEFF');
+    const { events, rejected } = await take(open(path, {}, mapping), 3);
+    expect(events.map(({ data }) => data)).toEqual([
+      { 'first\r\nname': '\uFEFFx', n: '1' },
+      ...[{ n: 1 }, { t: '\uFEFF' }],
+    ]);
+    expect(rejected).toEqual([]);
+  });
+
   it('brings CSV without a header, with another delimiter', async () => {
     const path = await folder();
     await drop(path, 'a.txt', '1;x\n2;y\n');
@@ -148,6 +141,41 @@ describe('a source of files', () => {
     expect(rejected.map(({ letter }) => (letter.data as JsonObject).position)).toEqual([
       { file: 'rows.parquet', line: 2 },
     ]);
+  });
+
+  it('reads times, decimals and bytes of Parquet without a loss, however deep they lie', async () => {
+    const path = await folder();
+    const duck = await (await DuckDBInstance.create()).connect();
+    const time = "'2026-01-02T03:04:05Z'::TIMESTAMP";
+    await duck.run(
+      `copy (select ['2026-01-02T05:04:05+02'::TIMESTAMPTZ, null] as times, null::TIMESTAMP[] as none, null::STRUCT(t TIMESTAMP) as gone,
+         [{'n': 1, 'a ''b"c': ${time}}] as "in", map {'k': ${time}} as byname, 1234567890123456.5678::DECIMAL(20, 4) as price,
+         0.10::DECIMAL(38, 18) as short, '100000000000000000000000'::DECIMAL(38, 0) as id, 5::DECIMAL(38, 0) as whole,
+         encode('caf\u00e9') as text, unhex('FF00') as bytes) to '${join(path, 'rows.parquet')}'`,
+    );
+    duck.closeSync();
+    const { events } = await take(open(path, {}, mapping), 1);
+    const read = '2026-01-02T03:04:05.000000Z';
+    expect(events.map(({ data }) => data)).toEqual([
+      {
+        ...{
+          times: [read, null],
+          none: null,
+          gone: null,
+          in: [{ n: 1, 'a \'b"c': read }],
+          byname: { k: read },
+        },
+        ...{ price: '1234567890123456.5678', short: 0.1, id: '100000000000000000000000', whole: 5 },
+        ...{ text: 'caf\u00e9', bytes: '/wA=' },
+      },
+    ]);
+  });
+
+  it('reads whole numbers of JSON lines that a number would change as the texts of their digits', async () => {
+    const path = await folder();
+    await drop(path, 'ids.jsonl', '{"id":9007199254740993}\n{"id":9007199254740994}\n');
+    const { events } = await take(open(path, { pattern: '*.jsonl' }, mapping), 2);
+    expect(events.map(({ data }) => data)).toEqual([{ id: '9007199254740993' }, { id: 9007199254740994 }]);
   });
 
   it('hands over rows of Parquet in batches of a bounded number of bytes', async () => {

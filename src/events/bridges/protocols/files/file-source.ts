@@ -9,11 +9,13 @@ import {
   allowedFolder,
   DropFolder,
   type DroppedFile,
+  type FileStatus,
   type FoundFile,
   folderFailure,
   isOfSystem,
 } from './drop-folder.ts';
-import { FILE_START, type FileFormat, type Row, type RowPlace, rowsOf } from './rows.ts';
+import { FILE_START, type FileFormat, type Row, type RowPlace } from './row.ts';
+import { rowsOf } from './rows.ts';
 
 export interface FileSourceSettings {
   readonly folder: string;
@@ -122,7 +124,7 @@ class FolderReader {
     for (const found of [...files.filter(isCurrent), ...files.filter((one) => !isCurrent(one))]) {
       const file = await this.#folder.identified(found);
       if (!file) continue; // another process has read and moved it
-      if (this.#isTaken(file)) await this.#finish(file);
+      if (this.#isTaken(file)) await this.#finish(file, file);
       else yield* this.#readFile(file);
     }
   }
@@ -141,8 +143,11 @@ class FolderReader {
     this.#context.behind(this.#left);
   }
 
-  async #finish(file: DroppedFile): Promise<void> {
-    if (this.#settings.after !== 'keep') await this.#folder.finish(file);
+  /** @param end what it was when its last row was read */
+  async #finish(file: DroppedFile, end: FileStatus | undefined): Promise<void> {
+    if (this.#settings.after === 'keep' || (await this.#folder.finish(file, end))) return;
+    const detail = `${file.name}: it was written to while it was read, or behind that; it is read again as it is now.`;
+    this.#context.report(new AiosError('bridges.file_changed', { detail }));
   }
 
   async *#readFile(file: DroppedFile): AsyncGenerator<SourceBatch> {
@@ -168,7 +173,8 @@ class FolderReader {
       if (isOfSystem(error)) throw error;
       fault = error as Error;
     }
-    yield fault ? this.#batchBefore(fault, file, rows) : this.#lastBatch(file, rows);
+    if (fault) yield this.#batchBefore(fault, file, rows);
+    else yield this.#lastBatch(file, rows, await this.#folder.status(file.name));
   }
 
   /** @throws Error for a name that says no format */
@@ -188,13 +194,13 @@ class FolderReader {
   }
 
   /** With it the file is read; only then it is moved. */
-  #lastBatch(file: DroppedFile, rows: readonly Row[]): SourceBatch {
+  #lastBatch(file: DroppedFile, rows: readonly Row[], end: FileStatus | undefined): SourceBatch {
     const { name, size, digest } = file;
     const taken: Taken[] = [...this.#place.taken, [name, size, digest]];
     const batch = this.#decoded(file, rows, { taken: taken.slice(-TAKEN_MAX) });
     const acknowledge = async () => {
       this.#tellLeft(this.#left - 1);
-      await this.#moveOut(this.#finish(file));
+      await this.#moveOut(this.#finish(file, end));
     };
     return { ...batch, acknowledge };
   }
@@ -208,7 +214,7 @@ class FolderReader {
     const batch = this.#decoded(file, rows, { taken, current: next });
     const acknowledge = async () => {
       const reason = `${name}: ${fault.message}`;
-      await this.#moveOut(this.#folder.setAside(file, reason));
+      if (!(await this.#moveOut(this.#folder.setAside(file, reason)))) return;
       this.#tellLeft(this.#left - 1);
       this.#context.report(new AiosError('bridges.file_invalid', { detail: reason }));
     };
@@ -216,10 +222,12 @@ class FolderReader {
   }
 
   /** Outside of the reading, whose failures are told otherwise. */
-  async #moveOut(moving: Promise<void>): Promise<void> {
-    await moving.catch((error: unknown) => {
+  async #moveOut<Result>(moving: Promise<Result>): Promise<Result> {
+    try {
+      return await moving;
+    } catch (error) {
       throw folderFailure(error);
-    });
+    }
   }
 
   #decoded(file: DroppedFile, rows: readonly Row[], place: Place): SourceBatch {

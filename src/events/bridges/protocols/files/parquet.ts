@@ -1,13 +1,13 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { exactJson } from '../../../../kernel/exact-integers.ts';
 import { withoutNonNumbers } from '../../../../kernel/finite-json.ts';
+import type { Json } from '../../../../kernel/json.ts';
+import { literal, quoted, valueForJson } from './parquet-values.ts';
 import { readRow } from './read-row.ts';
-import type { Row, RowOptions, RowPlace } from './rows.ts';
+import type { Row, RowOptions, RowPlace } from './row.ts';
 
 /** What DuckDB holds of a file at once is bounded, and it takes nothing from the network. */
 const OPTIONS = { memory_limit: '256MB', threads: '1', autoinstall_known_extensions: 'false' };
-/** As RFC 3339 has them, so that they can be the time of an event. */
-const RFC3339 = '%Y-%m-%dT%H:%M:%S.%fZ';
 
 /** A DuckDB for one file. The library is loaded by the first. */
 class DuckDb implements AsyncDisposable {
@@ -34,7 +34,7 @@ class DuckDb implements AsyncDisposable {
 }
 
 /**
- * The rows of a Parquet file from a place on, as JSON; times as RFC 3339, NaN and infinities as null, integers past 2^53 as texts of their digits.
+ * The rows of a Parquet file from a place on, as JSON; times as RFC 3339, NaN and infinities as null, integers past 2^53 and decimals that a number does not keep as texts of their digits.
  *
  * @throws Error for a file that is no Parquet
  */
@@ -45,11 +45,12 @@ export async function* parquetRows(
 ): AsyncGenerator<Row> {
   await using duck = await DuckDb.open();
   const { connection } = duck;
-  const described = await connection.run('describe select * from read_parquet($1)', [path]);
-  const times = (await described.getRowsJS())
-    .filter(([, type]) => /^TIMESTAMP/.test(String(type)))
-    .map(([name]) => quoted(String(name)));
-  const replaced = times.map((name) => `strftime(${name}, '${RFC3339}') as ${name}`);
+  const described = await connection.run('select * from read_parquet($1) limit 0', [path]);
+  const types = described.columnTypes();
+  const replaced = described.columnNames().flatMap((name, at) => {
+    const value = valueForJson(quoted(name), types[at]!);
+    return value === undefined ? [] : [`${value} as ${quoted(name)}`];
+  });
   const columns = replaced.length > 0 ? `* replace (${replaced.join(', ')})` : '*';
   // The row stands under a name that no column has.
   const result = await connection.stream(
@@ -64,7 +65,7 @@ export async function* parquetRows(
       const row = Buffer.from(withoutNonNumbers(String(text)));
       const bytes = Math.min(row.byteLength, rowBytesMax);
       // A whole number of a column of doubles has a point (“1.0”): what has digits alone is an integer. A column of JSON may hold 1e400.
-      if (row.byteLength <= rowBytesMax) yield { ...readRow(row, exactJson), line, bytes, next };
+      if (row.byteLength <= rowBytesMax) yield { ...readRow(row, wholeAsText), line, bytes, next };
       else {
         const fault = `A row of ${row.byteLength} bytes; at most ${rowBytesMax}.`;
         yield { value: row.subarray(0, rowBytesMax), line, bytes, next, fault };
@@ -93,10 +94,7 @@ export async function writeParquet(
   );
 }
 
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+/** Every whole number past 2^53 alike: a column of integers is one of ids, and half of them as texts would be of no use. */
+function wholeAsText(row: string): Json {
+  return exactJson(row, () => true);
 }

@@ -1,12 +1,11 @@
 import type { Json } from '../../../../kernel/json.ts';
-import type { Row } from './rows.ts';
+import type { Row } from './row.ts';
 
-const BOM = '\uFEFF';
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The text of bytes, without the mark that some programs begin a file with. @throws TypeError for what is no UTF-8 */
+/** The text of bytes. @throws TypeError for what is no UTF-8 */
 export function textOf(bytes: Uint8Array): string {
-  return utf8.decode(bytes).replace(BOM, '');
+  return utf8.decode(bytes);
 }
 
 /** What a row says; one that cannot be read is its bytes, with the fault. */

@@ -1,41 +1,11 @@
 import { open } from 'node:fs/promises';
-import { parseFiniteJson } from '../../../../kernel/finite-json.ts';
+import { exactJson } from '../../../../kernel/exact-integers.ts';
 import type { Json } from '../../../../kernel/json.ts';
 import { csvFields } from './csv.ts';
 import { parquetRows } from './parquet.ts';
 import { readRow, textOf } from './read-row.ts';
+import { FILE_START, type Row, type RowOptions, type RowPlace } from './row.ts';
 import { textRecords } from './text-records.ts';
-
-export type FileFormat = 'csv' | 'json-lines' | 'parquet';
-
-/** A row of a file; one that cannot be read is its text, with the fault. */
-export interface Row {
-  readonly value: { readonly json: Json } | Uint8Array;
-  /** Its line in the file, or its number in a file without lines, from 1. */
-  readonly line: number;
-  readonly fault?: string;
-  /** Of its text; in a file without lines, of its JSON. */
-  readonly bytes: number;
-  /** Where the next row begins. */
-  readonly next: RowPlace;
-}
-
-/** The line that comes next, and its byte where the file has lines. */
-export interface RowPlace {
-  readonly byte: number;
-  readonly line: number;
-}
-
-export interface RowOptions {
-  readonly format: FileFormat;
-  /** Of CSV; a comma when left out. */
-  readonly delimiter: string;
-  /** Names of the columns of a CSV file without a header. */
-  readonly columns?: readonly string[] | undefined;
-  readonly rowBytesMax: number;
-}
-
-export const FILE_START: RowPlace = { byte: 0, line: 1 };
 
 /**
  * The rows of a file from a place on.
@@ -57,7 +27,7 @@ async function* jsonLines(path: string, from: RowPlace, { rowBytesMax }: RowOpti
       const next = { byte: end, line: nextLine };
       const bytes = text.byteLength;
       if (fault !== undefined) yield { value: text, line, bytes, next, fault };
-      else yield { ...readRow(text, parseFiniteJson), line, bytes, next };
+      else yield { ...readRow(text, exactJson), line, bytes, next };
     }
   } finally {
     await handle.close();

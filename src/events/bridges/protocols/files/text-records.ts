@@ -3,6 +3,8 @@ import type { FileHandle } from 'node:fs/promises';
 const READ_BYTES = 256 * 1024;
 const NEWLINE = 0x0a;
 const QUOTE = 0x22;
+/** The mark that some programs begin a file with. */
+const BOM = Buffer.from('\uFEFF');
 
 /** A line, or a record of CSV, which may hold line ends between quotes. */
 export interface TextRecord {
@@ -58,6 +60,11 @@ export async function* textRecords(
     const { bytesRead } = await handle.read(more, 0, more.length, byte + buffer.length);
     if (bytesRead === 0) isEnd = true;
     else buffer = Buffer.concat([buffer, more.subarray(0, bytesRead)]);
+    // Before anything is looked for: a quote behind it begins a field.
+    if (byte === 0 && buffer.subarray(0, BOM.length).equals(BOM)) {
+      byte = BOM.length;
+      buffer = buffer.subarray(BOM.length);
+    }
   }
 }
 

@@ -1,3 +1,5 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   AclOperations,
   AclPermissionTypes,
@@ -130,6 +132,25 @@ describe.skipIf(!jars)(`Kafka, whose topics change${reason}`, () => {
     expect(following.events.findIndex(({ data }) => data === 'other')).toBeLessThan(10);
     await following.stop();
   }, 60_000);
+
+  it('takes what a partition that lost its log has under the offsets of others for other messages', async () => {
+    const topic = await topicOf();
+    const reports: AiosError[] = [];
+    const following = follow(source(topic, { reports }));
+    await put(topic, [text('a'), text('b'), text('c')]);
+    await expect.poll(() => following.events, WAIT).toHaveLength(3);
+    await kafka.kill();
+    const partition = join(kafka.data, `${topic}-0`);
+    for (const file of await readdir(partition))
+      if (file !== 'partition.metadata') await rm(join(partition, file)); // which has the id of the topic
+    await kafka.start();
+    await expect.poll(() => put(topic, [text('d')]).then(() => 'put', String), WAIT).toBe('put');
+    await expect.poll(() => following.events.at(-1)?.data, WAIT).toBe('d');
+    expect(reports).toMatchObject([{ code: 'bridges.gap', extensions: { offset: 3, first: 0 } }]);
+    expect(following.rejected).toEqual([]);
+    expect(new Set(ids(following)).size).toBe(following.events.length);
+    await following.stop();
+  }, 180_000);
 
   it('sends what is left to a topic that was deleted, and is made again', async () => {
     const topic = await topicOf();

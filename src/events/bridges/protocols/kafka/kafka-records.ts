@@ -40,8 +40,8 @@ export function readPartition(
         // A batch is sent whole, though it begins before what was asked for.
         if (offset < from) continue;
         const at = { topic, topicId, partition: partitionIndex, offset };
-        const timeMs = Number(batch.firstTimestamp + record.timestampDelta);
-        messages.push({ message: messageOf(record, timeMs, at), next: offset + 1n });
+        const timestamp = batch.firstTimestamp + record.timestampDelta;
+        messages.push({ message: messageOf(record, timestamp, at), next: offset + 1n });
       }
     }
     if (last >= next) next = last + 1n;
@@ -58,20 +58,20 @@ interface Place {
 
 function messageOf(
   { key, value, headers }: KafkaRecord,
-  timeMs: number,
+  timestamp: bigint,
   { topic, topicId, partition, offset }: Place,
 ): IncomingMessage {
   const named: Record<string, string> = {};
   for (const [name, text] of headers) if (name) named[name.toString('utf8')] = text?.toString('utf8') ?? '';
   return {
-    // The id of the topic, not its name: one that is made anew begins at 0 again.
-    id: `${topicId}:${partition}:${offset}`,
+    // The id of the topic, not its name: one that is made anew begins at 0 again. With the time: a partition that lost its end gives the same offsets to others.
+    id: `${topicId}:${partition}:${offset}:${timestamp}`,
     key: key ? (isUtf8(key) && !key.includes(0) ? key.toString('utf8') : key) : undefined,
     value: value ?? { json: null },
     headers: named,
     contentType: named['content-type'],
     topic,
-    timeMs: timeMs >= 0 ? timeMs : undefined,
+    timeMs: timestamp >= 0n ? Number(timestamp) : undefined,
     position: { partition, offset: Number(offset) },
   };
 }

@@ -1,6 +1,6 @@
 import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../../kernel/errors.ts';
-import { parseFiniteJson } from '../../../../kernel/finite-json.ts';
+import { exactJson } from '../../../../kernel/exact-integers.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import { WireReader } from '../../messages/wire-format.ts';
 import { WireWriter } from '../../messages/wire-writing.ts';
@@ -48,7 +48,7 @@ function withJsonKey(message: IncomingMessage): IncomingMessage {
   const { key } = message;
   if (key === undefined) return message;
   try {
-    return { ...message, unpackedKey: { json: parseFiniteJson(Buffer.from(key).toString('utf8')) } };
+    return { ...message, unpackedKey: { json: exactJson(Buffer.from(key).toString('utf8')) } };
   } catch (error) {
     return { ...message, unpackedKey: { fault: `no JSON: ${(error as Error).message}` } };
   }

@@ -30,18 +30,19 @@ export async function connectNats(
   const { connect } = await import('@nats-io/transport-node');
   const { tls, user, password, token } = settings;
   const faults: string[] = [];
-  let untrusted: AiosError | undefined;
+  let refused: AiosError | undefined;
   for (const server of settings.servers) {
     const { hostname, port: digits } = new URL(`nats://${server}`);
     const host = hostname.replace(/^\[|\]$/g, '');
     const port = Number(digits) || NATS_PORT;
-    const [to] = await egress.addresses(host, port);
     // The library passes the members of `tls` on to Node, though its types name only files. Whom the certificate has to name: a host, or an address.
     const named = isIP(host) === 0 ? { servername: host } : { host };
     const secure: { tls?: object } = tls
       ? { tls: { ...named, ...shownCertificate(tls, server, clock) } }
       : {};
     try {
+      // Within: the name of a server that is down may be gone with it, as that of a pod is.
+      const [to] = await egress.addresses(host, port);
       return await connect({
         ...secure,
         servers: `${to!.family === 6 ? `[${to!.address}]` : to!.address}:${port}`,
@@ -55,11 +56,16 @@ export async function connectNats(
       });
     } catch (error) {
       if (isRefusal(error)) throw natsError(error, server);
-      untrusted ??= certificateFailure(error, server, tls);
+      refused ??= certificateFailure(error, server, tls) ?? ownRefusal(error);
       faults.push(`${server}: ${messageOf(error)}`);
     }
   }
-  throw untrusted ?? new AiosError('bridges.unreachable', { detail: faults.join('; ') });
+  throw refused ?? new AiosError('bridges.unreachable', { detail: faults.join('; ') });
+}
+
+/** That of the guard, which says more than that nothing answers. */
+function ownRefusal(error: unknown): AiosError | undefined {
+  return error instanceof AiosError && error.code === 'connectors.egress_refused' ? error : undefined;
 }
 
 /** What the server or the connection said, as an error of ours. */

@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises';
+import { connect as tcp } from 'node:net';
 import { join } from 'node:path';
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../../kernel/clock.ts';
 import type { CloudEvent } from '../../../../kernel/cloudevent.ts';
-import type { AiosError } from '../../../../kernel/errors.ts';
+import { AiosError } from '../../../../kernel/errors.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import { debianPackages } from '../../../../testing/debian.ts';
 import { ServerUnderTest } from '../../../../testing/server.ts';
@@ -12,6 +14,7 @@ import { event } from '../../../event-under-test.ts';
 import { type Following, follow } from '../following-under-test.ts';
 import { contextOf, openSink, openSource } from '../protocol-under-test.ts';
 import { logged, told } from '../told-under-test.ts';
+import { connectNats } from './connection.ts';
 import { natsProtocol } from './nats-protocol.ts';
 import { natsSource } from './source.ts';
 
@@ -117,6 +120,32 @@ describe.skipIf(!debian)(
       expect(counts).toEqual([1, 2, 5, 6]); // the server has sent nothing ahead of it
     }, 60_000);
 
+    it('puts a message aside whose headers cannot be read, and takes one whose headers look like a status', async () => {
+      const name = await stream();
+      const headers = [
+        'NATS/1.0\r\nMy Header: 1', // no name of a header: a space
+        'NATS/1.0\r\nGröße: 1',
+        'NATS/1.0 409 Message Size Exceeds MaxBytes',
+        'NATS/1.0 503',
+        'NATS/1.0\r\nce-subject: caf%C3%A9\r\nOther: a\r\nOther: b',
+      ];
+      const socket = tcp(server.port, '127.0.0.1');
+      const options = { user: 'test', pass: 'test', verbose: false, pedantic: false, headers: true };
+      socket.write(`CONNECT ${JSON.stringify(options)}\r\n`);
+      for (const [at, text] of headers.entries()) {
+        const head = Buffer.byteLength(`${text}\r\n\r\n`);
+        const body = `m${at}`;
+        socket.write(`HPUB ${name}.in ${head} ${head + body.length}\r\n${text}\r\n\r\n${body}\r\n`);
+      }
+      await expect.poll(async () => (await manager.streams.info(name)).state.messages, WAIT).toBe(5);
+      socket.destroy();
+      const following = follow(source(name));
+      await expect.poll(() => following.rejected, WAIT).toEqual(Array(2).fill('bridges.message_invalid'));
+      await expect.poll(() => data(following), WAIT).toEqual(['m2', 'm3', 'm4']);
+      expect(following.faults).toEqual([]);
+      await following.stop();
+    }, 60_000);
+
     it.each([true, false])(
       'reads a stream that was deleted and made again, at once: %s',
       async (isAtOnce) => {
@@ -161,6 +190,39 @@ describe.skipIf(!debian)(
       // With the time: what comes under this number in another state has another id.
       expect(following.events[0]!.id).toMatch(/:1:\d{19}$/);
       await following.stop();
+    }, 60_000);
+
+    it('begins in another stream where its definition says, and tells of no loss', async () => {
+      const [before, name] = [await stream(), await stream()];
+      const { created } = await manager.streams.info(before);
+      await put(name, 'a', 'b');
+      const reports: AiosError[] = [];
+      const more = { reports, start: 'latest', events: { type: "'t'" } } as const;
+      const moved = openSource(natsProtocol, settings({ stream: name }), more);
+      const following = follow(moved, { stream: before, created, sequence: 1 });
+      const consumers = async () => (await manager.consumers.list(name).next()).length;
+      await expect.poll(consumers, WAIT).toBe(1);
+      await put(name, 'c');
+      await expect.poll(() => data(following), WAIT).toEqual(['c']);
+      expect([reports, following.faults]).toEqual([[], []]);
+      await following.stop();
+    }, 60_000);
+
+    it('takes the next server where one has no address, or may not be reached, and tells why where all are so', async () => {
+      const fault = (host: string) =>
+        new AiosError(host === 'guarded.test' ? 'connectors.egress_refused' : 'connectors.unreachable');
+      const addresses = async (host: string) => {
+        if (host.endsWith('.test')) throw fault(host);
+        return [{ address: host, family: 4 }];
+      };
+      const context = { egress: { addresses, folders: [] }, clock: systemClock };
+      const connectTo = (...servers: string[]) =>
+        connectNats({ servers, user: 'bridge', password: 'bridge' }, context);
+      const there = `127.0.0.1:${server.port}`;
+      for (const first of ['gone.test', 'guarded.test']) await (await connectTo(first, there)).close();
+      await expect(connectTo('gone.test')).rejects.toMatchObject({ code: 'bridges.unreachable' });
+      const refused = { code: 'connectors.egress_refused' };
+      await expect(connectTo('gone.test', 'guarded.test')).rejects.toMatchObject(refused);
     }, 60_000);
 
     it('reads on where its password is taken, and given back', async () => {

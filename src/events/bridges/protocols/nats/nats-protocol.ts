@@ -30,7 +30,10 @@ export const natsProtocol: BridgeProtocol = {
       type: 'object',
       additionalProperties: false,
       required: ['created', 'sequence'],
-      properties: { created: { type: 'string' }, sequence: { type: 'integer', minimum: 0 } },
+      properties: {
+        ...{ stream: { type: 'string' }, created: { type: 'string' } },
+        sequence: { type: 'integer', minimum: 0 },
+      },
     },
     settings: {
       type: 'object',

@@ -55,13 +55,13 @@ export class Pulls {
     let isFirst = true;
     for (let left = count; left > 0; ) {
       const message = await this.#next();
-      const code = message.headers?.code ?? 0;
-      if (code === 0) {
+      // What a status says stands in headers, which a message may hold as well, or hold broken ones: only a message has a subject for its acknowledgement.
+      if (message.reply) {
         arrived.push(pulled(message));
         isFirst = false;
         left--;
       } else {
-        const isTooLarge = endsPull(message, code);
+        const isTooLarge = endsPull(message);
         left = isTooLarge && isFirst ? 1 : 0;
         if (left === 1) this.#ask({ batch: 1 });
       }
@@ -90,8 +90,8 @@ export class Pulls {
 }
 
 /** Whether a pull ended because the next message is larger than what was left of its bytes. */
-function endsPull({ headers }: Msg, code: number): boolean {
-  const description = headers?.description ?? '';
+function endsPull({ headers }: Msg): boolean {
+  const { code = 0, description = '' } = headers ?? {};
   const isTooLarge = code === CONFLICT && /message size exceeds maxbytes/i.test(description);
   if (isTooLarge || code === TIMEOUT || code === NOT_FOUND) return isTooLarge;
   throw Object.assign(new Error(description || `The server answers with the status ${code}.`), { code });

@@ -1,5 +1,5 @@
 import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
-import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { AiosError } from '../../../../kernel/errors.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import { decodedBatch } from '../../messages/decoded.ts';
@@ -67,20 +67,22 @@ class StreamReader {
     this.#context.answered();
     for await (const { messages, sequence, previous } of this.#batches(pulls, info, start)) {
       if (sequence - previous > messages.length) this.#tellGap(previous, await manager.streams.info(stream));
-      yield decodedBatch(this.#context, messages, { created: info.created, sequence });
+      yield decodedBatch(this.#context, messages, { stream, created: info.created, sequence });
     }
   }
 
   /** The last sequence number of this stream that was taken, or that is left out. */
   #start(info: StreamInfo, from: JsonObject | undefined): number {
-    if (!from) return this.#context.start === 'latest' ? info.state.last_seq : 0;
     const { last_seq: last } = info.state;
+    const { stream } = this.#settings;
+    // The definition may have named another one before.
+    if (!from || (from.stream ?? stream) !== stream) return this.#context.start === 'latest' ? last : 0;
     const isSame = from.created === info.created;
     if (isSame && Number(from.sequence) <= last) return Number(from.sequence);
     const what = isSame
       ? `ends at ${last}, and was read up to ${from.sequence}: it was set back to an older state, and`
       : `was made anew on ${info.created}: it`;
-    const detail = `The stream ${this.#settings.stream} ${what} is read from its beginning.`;
+    const detail = `The stream ${stream} ${what} is read from its beginning.`;
     this.#context.report(new AiosError('bridges.gap', { detail }));
     return 0;
   }
@@ -128,7 +130,7 @@ function messageOf(
   { config: { name: stream }, created }: StreamInfo,
   { message, sequence, timestampNanos }: Pulled,
 ): IncomingMessage {
-  const headers = headersOf(message.headers);
+  const { headers, fault } = headersOf(message);
   return {
     // With the time: in a stream that was set back to an older state, others come under the same numbers.
     id: `${stream}:${Date.parse(created)}:${sequence}:${timestampNanos}`,
@@ -136,18 +138,24 @@ function messageOf(
     value: message.data,
     headers,
     contentType: headers['content-type'],
+    fault,
     timeMs: Number(timestampNanos / 1_000_000n),
     position: { stream, sequence },
   };
 }
 
-function headersOf(headers: MsgHdrs | undefined): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const [name, values] of headers ?? []) {
-    const value = values.at(-1) ?? '';
-    found[name.toLowerCase()] = /^ce-/i.test(name) ? decoded(value) : value;
+/** A server stores whatever stands there; the library throws for a name that no header can have (NATS ADR-4). */
+function headersOf(message: Msg): Pick<IncomingMessage, 'headers' | 'fault'> {
+  const headers: Record<string, string> = {};
+  try {
+    for (const [name, values] of message.headers ?? []) {
+      const value = values.at(-1) ?? '';
+      headers[name.toLowerCase()] = /^ce-/i.test(name) ? decoded(value) : value;
+    }
+    return { headers };
+  } catch (error) {
+    return { headers: {}, fault: `its headers cannot be read: ${(error as Error).message}` };
   }
-  return found;
 }
 
 /** Section 3.1.3 of the binding: percent-encoded, as over HTTP. */
