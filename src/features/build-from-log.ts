@@ -13,6 +13,8 @@ export interface ViewRow {
   /** What versions share it for. */
   meaning: string;
   status: 'requested' | 'copied' | 'building' | 'ready' | 'retired';
+  /** The stream keeps it: until a while after it is retired. */
+  isFed: boolean;
   /** Per log partition: the offset from which the stream keeps the view. */
   joined: number[];
   /** Of a generation that builds a range anew: the offsets before which it holds the rest already. */

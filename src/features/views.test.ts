@@ -84,13 +84,31 @@ describe('a version of a view', () => {
       features.database.db.query<{ view: number; count: number }>(
         'select view, count(*)::int as count from feature_contributions group by view',
       );
-    expect(await counts()).toEqual([{ view: 1, count: 3 }]);
-    await features.database.db.query(
-      "update feature_views set retired_at = now() - interval '1 day' where id = 1",
-    );
-    await other.views.sync();
+    const retiredFor = (time: string) =>
+      features.database.db.query(
+        `update feature_views set retired_at = now() - interval '${time}' where id = 1`,
+      );
+    expect(await counts()).toEqual([{ view: 1, count: 4 }]); // fed on: a process may serve it still
+    await retiredFor('1 minute');
+    await old.views.refresh();
+    await live(old, 1);
+    expect(await counts()).toEqual([{ view: 1, count: 4 }]);
+    await retiredFor('1 day');
+    await old.views.sync();
     expect(await counts()).toEqual([]);
-    expect(await profile(other)).toEqual({ twice: 8 });
+    expect(await profile(old)).toEqual({ twice: 10 });
+  });
+
+  it('that was replaced misses no event while a process that has not looked yet serves it', async () => {
+    await features.put(featureViewKind, view('spend'));
+    const serving = await features.start(log);
+    await live(serving, 3);
+    await features.put(featureViewKind, view('twice', 'item.amount * 2', 'tile: 1h'));
+    const feeding = await features.start(log); // the second version is whole, the first one retired
+    await live(feeding, 1);
+    expect([await profile(serving), await profile(feeding)]).toEqual([{ spend: 4 }, { twice: 8 }]);
+    await serving.views.refresh();
+    expect(await profile(serving)).toEqual({ twice: 8 });
   });
 
   it('that two processes build at once counts each event once', async () => {

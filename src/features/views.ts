@@ -36,6 +36,8 @@ interface Dependencies extends BuildingFromLog {
 /** Ten seconds at a look each half second: a batch takes far less. */
 const STALLED_LOOKS = 20;
 const VIEW = 'feature-view';
+/** What is retired is fed on meanwhile: another process serves it until it looks again (each half second). */
+const IS_FED = "(status <> 'retired' or retired_at > now() - interval '30 seconds')";
 
 /**
  * The views and services in force. A new version of a view joins the stream at a known offset of each partition and is built from the log
@@ -130,8 +132,8 @@ export class FeatureViews {
    * moved for `STALLED_LOOKS` is taken up here: whoever began it may be gone.
    */
   async refresh(): Promise<boolean> {
-    const rows = await this.#db.query<Pick<ViewRow, 'id' | 'status' | 'version'> & { built: string }>(
-      'select id, status, version, built::text as built from feature_views order by name, version, id',
+    const rows = await this.#db.query<Fingerprinted & { built: string }>(
+      `select id, status, version, ${IS_FED} as "isFed", built::text as built from feature_views order by name, version, id`,
     );
     const joined = rows.filter(({ status }) => status !== 'requested' && status !== 'copied');
     if (fingerprintOf(joined) !== this.#fingerprint || (await this.rows.isStale())) await this.reload();
@@ -152,12 +154,12 @@ export class FeatureViews {
     await this.rows.reload();
     const rows = await this.#db.query<ViewRow>(
       `select id, name, version, meaning, status, joined::text[] as joined, copied::text[] as copied, range_from as "rangeFrom",
-         range_to as "rangeTo", include_late as "includeLate", join_number as "joinNumber"
+         range_to as "rangeTo", include_late as "includeLate", join_number as "joinNumber", ${IS_FED} as "isFed"
        from feature_views where status not in ('requested', 'copied') order by name, version, id`,
     );
     const known = new Map<number, KnownView>();
-    // What is not retired is fed, by every process: a gap would stay when somebody becomes held to it.
-    for (const row of rows.filter(({ status }) => status !== 'retired')) {
+    // Fed by every process: a gap would stay when somebody becomes held to it.
+    for (const row of rows.filter(({ isFed }) => isFed)) {
       const kept = this.#known.get(row.id);
       if (kept?.row.status === row.status && kept.row.version === row.version) known.set(row.id, kept);
       else {
@@ -309,7 +311,7 @@ export class FeatureViews {
           [name, meaning, version],
         );
       if (fed.length > 0) return;
-      const generation = Math.max(-1, ...known.map((of) => of.generation)) + 1; // what was retired is not fed: built anew
+      const generation = Math.max(-1, ...known.map((of) => of.generation)) + 1; // what was retired is fed no more, or soon not: built anew
       const joined = await readOffsets(tx, this.#group, 'for update');
       await tx.query(
         `insert into feature_views (name, version, meaning, generation, joined, built, status)
@@ -345,8 +347,10 @@ export class FeatureViews {
   }
 }
 
-function fingerprintOf(rows: readonly Pick<ViewRow, 'id' | 'status' | 'version'>[]): string {
-  return rows.map(({ id, status, version }) => `${id} ${status} ${version}`).join();
+type Fingerprinted = Pick<ViewRow, 'id' | 'status' | 'version' | 'isFed'>;
+
+function fingerprintOf(rows: readonly Fingerprinted[]): string {
+  return rows.map(({ id, status, version, isFed }) => `${id} ${status} ${version} ${isFed}`).join();
 }
 
 /** The same state under the number of another version that means the same. */
