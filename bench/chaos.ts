@@ -1,10 +1,12 @@
-// `npm run chaos -- NAME [--json] [--rounds N] [--seed N]`: the product under kill -9 at random moments; exit code 1 when a promise did not hold.
+// `npm run chaos -- NAME [--json] [--rounds N] [--seed N] [--workers N]`: the product under kill -9 at random moments; exit code 1 when a promise did not hold.
 import { parseArgs } from 'node:util';
 
 export interface ChaosOptions {
   rounds: number;
   /** The same seed, the same faults at the same times. */
   seed: number;
+  /** Processes on the server's database that are killed, too. */
+  workers: number;
   say(line: string): void;
 }
 export interface ChaosResult {
@@ -25,6 +27,7 @@ const { values, positionals } = parseArgs({
   options: {
     json: { type: 'boolean' },
     rounds: { type: 'string', default: '20' },
+    workers: { type: 'string', default: '0' },
     seed: { type: 'string', default: String(Date.now() % 100_000) },
   },
 });
@@ -39,6 +42,7 @@ say(`seed ${values.seed}`);
 const { figures, held } = await (await load()).chaos({
   rounds: Number(values.rounds),
   seed: Number(values.seed),
+  workers: Number(values.workers),
   say,
 });
 if (values.json) console.log(JSON.stringify({ bench: name, figures }));

@@ -33,12 +33,12 @@ export function chaos(options: ChaosOptions): Promise<ChaosResult> {
   return ending((onEnd) => run(options, onEnd));
 }
 
-async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<ChaosResult> {
+async function run({ rounds, seed, workers, say }: ChaosOptions, onEnd: OnEnd): Promise<ChaosResult> {
   const random = seededRandom(seed);
   const folder = await temporaryFolder();
   onEnd(() => folder.dispose());
   const port = await freePort();
-  const product = await KilledProduct.start({ dataDir: folder.path, port }, random);
+  const product = await KilledProduct.start({ dataDir: folder.path, port }, random, workers);
   onEnd(() => product.end());
   await product.current.client.request('POST', '/api/v1/apply', {
     body: {
@@ -64,7 +64,7 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
   const figures = await check(product, producers.accepted, replays, say);
   const held =
     figures.lost === 0 && figures.doubled === 0 && figures.replayedWrong === 0 && figures.auditValid;
-  return { figures: { rounds, seed, replays: replays.size, ...figures }, held };
+  return { figures: { rounds, seed, workers, replays: replays.size, ...figures }, held };
 }
 
 /** Send batches; an event is acknowledged when none of its batch is refused. */

@@ -2,13 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProblemError } from '../src/client/client.ts';
-import { type Product, type ProductOptions, startProduct } from './product.ts';
+import { freePort, type Product, type ProductOptions, startProduct } from './product.ts';
 
-/** The product under kill -9: the server, or its Postgres, as often the one as the other. */
+/** The product under kill -9: the server, its Postgres, or a worker beside it, each as often as the other. */
 export class KilledProduct {
   readonly #options: ProductOptions;
   readonly #random: () => number;
   #product: Product;
+  /** On the server's database. */
+  readonly #workers: Product[] = [];
 
   private constructor(options: ProductOptions, random: () => number, product: Product) {
     this.#options = options;
@@ -16,8 +18,15 @@ export class KilledProduct {
     this.#product = product;
   }
 
-  static async start(options: ProductOptions, random: () => number): Promise<KilledProduct> {
-    return new KilledProduct(options, random, await startProduct(options));
+  static async start(options: ProductOptions, random: () => number, workers = 0): Promise<KilledProduct> {
+    const killed = new KilledProduct(options, random, await startProduct(options));
+    try {
+      while (killed.#workers.length < workers) killed.#workers.push(await killed.#startWorker());
+    } catch (error) {
+      await killed.end();
+      throw error;
+    }
+    return killed;
   }
 
   /** The one that runs now: another after each kill of the server. */
@@ -26,18 +35,33 @@ export class KilledProduct {
   }
 
   /** Kills after a time between these, and starts again what does not by itself. @returns what was killed */
-  async killWithin(fromMs: number, untilMs: number): Promise<'server' | 'Postgres'> {
+  async killWithin(fromMs: number, untilMs: number): Promise<string> {
     await sleep(fromMs + this.#random() * (untilMs - fromMs));
-    const victim = this.#random() < 0.5 ? 'server' : 'Postgres';
-    if (victim === 'server') {
+    const victim = Math.floor(this.#random() * (2 + this.#workers.length));
+    if (victim === 0) {
+      await killPostgres(this.#product);
+      return 'Postgres';
+    }
+    if (victim === 1) {
       await this.#product.kill();
       this.#product = await startProduct(this.#options);
-    } else await killPostgres(this.#product);
-    return victim;
+      return 'server';
+    }
+    const at = victim - 2;
+    await this.#workers[at]!.kill();
+    this.#workers[at] = await this.#startWorker();
+    return `worker ${at + 1}`;
+  }
+
+  async #startWorker(): Promise<Product> {
+    const port = await freePort();
+    const env = { ...this.#options.env, AIOS_WORKER_PORT: String(port) };
+    return startProduct({ ...this.#options, port, env, args: ['--role', 'worker'] });
   }
 
   /** Ends the server, and its Postgres where a server that was killed has left it: that outlives it, to be joined by the next one. */
   async end(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.stop()));
     await this.#product.stop();
     const pid = await this.#product.postgresPid().catch(() => undefined);
     const isLeft = async () => pid !== undefined && (await isPostgresOf(pid, this.#options.dataDir));

@@ -17,7 +17,7 @@ export function chaos(options: ChaosOptions): Promise<ChaosResult> {
   return ending((onEnd) => run(options, onEnd));
 }
 
-async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<ChaosResult> {
+async function run({ rounds, seed, workers, say }: ChaosOptions, onEnd: OnEnd): Promise<ChaosResult> {
   const random = seededRandom(seed);
   const folder = await temporaryFolder();
   onEnd(() => folder.dispose());
@@ -32,7 +32,7 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
     args: ['--project', 'examples/returns'],
     env: { AIOS_VAR_REFUNDS_URL: refunds.url, AIOS_VAR_WAREHOUSE_URL: warehouse.url },
   };
-  const product = await KilledProduct.start(options, random);
+  const product = await KilledProduct.start(options, random, workers);
   onEnd(() => product.end());
   for (let from = 0; from < ORDERS; from += 500) {
     await publish(
@@ -50,7 +50,7 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
   const figures = await check(product.current, [...posting.accepted], refunds, say);
   const { lost, doubled, refundsUnpaid, payloadsUnreadable, auditValid } = figures;
   const held = lost + doubled + refundsUnpaid + payloadsUnreadable === 0 && auditValid;
-  return { figures: { rounds, seed, ...figures }, held };
+  return { figures: { rounds, seed, workers, ...figures }, held };
 }
 
 /** Half as events, half as synchronous starts: those whose 202 or 200 came must be decided. */
