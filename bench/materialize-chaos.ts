@@ -36,7 +36,7 @@ export function chaos(options: ChaosOptions): Promise<ChaosResult> {
   return ending((onEnd) => run(options, onEnd));
 }
 
-async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<ChaosResult> {
+async function run({ rounds, seed, workers, say }: ChaosOptions, onEnd: OnEnd): Promise<ChaosResult> {
   const random = seededRandom(seed);
   const folder = await temporaryFolder();
   onEnd(() => folder.dispose());
@@ -45,7 +45,11 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
     AIOS_FEATURE_SCHEMAS: 'shop',
     AIOS_LIMITS: `${process.env.AIOS_LIMITS ?? ''},featureMaterializeRowsMax=${PAGE},featureMaterializeOverlapMs=1`,
   };
-  const product = await KilledProduct.start({ dataDir: folder.path, port: await freePort(), env }, random);
+  const product = await KilledProduct.start(
+    { dataDir: folder.path, port: await freePort(), env },
+    random,
+    workers,
+  );
   onEnd(() => product.end());
   const table = await Table.create(`${folder.path}/postgres`, random);
   await product.persist((client) =>
@@ -84,7 +88,7 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
     );
   }
   const held = figures.unended === 0 && figures.wrong === 0 && figures.doubled === 0;
-  return { figures: { rounds, seed, ...figures }, held };
+  return { figures: { rounds, seed, workers, ...figures }, held };
 }
 
 interface Stock {

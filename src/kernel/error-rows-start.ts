@@ -20,7 +20,7 @@ export const START_ERRORS = {
   'start.schema': row(
     409,
     'The database was made by another version of AIOS',
-    'Start that version or a newer one; to return to an older version, restore a backup made with it.',
+    'Start that version or a newer one; to return to an older version, restore a backup made with it. To begin with an empty database, set AIOS_DATA_DIR to another folder.',
   ),
   'start.embedded': row(
     500,
