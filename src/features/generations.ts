@@ -97,8 +97,8 @@ export async function readOffsets(tx: Queryable, group: string, lock: '' | 'for 
 }
 
 /**
- * What a newer version has replaced and nobody wants, and generations that a newer one of the same meaning has replaced; their state goes once no process can be
- * serving it any more.
+ * What a newer version has replaced and nobody wants, and generations that a newer one of the same meaning has replaced. Their state goes later, page by page
+ * (`FeatureExpiry`): this is done under a lock that applies wait for.
  *
  * @param wanted what the newest versions mean, and those that somebody is held to
  */
@@ -112,11 +112,5 @@ export async function retireViews(
        n.meaning = v.meaning and n.id > v.id or n.meaning <> v.meaning and n.version > v.version
          and (v.name, v.meaning) not in (select * from unnest($1::text[], $2::text[]))))`,
     [wanted.map(({ name }) => name), wanted.map(({ meaning }) => meaning)],
-  );
-  await db.query(
-    `with gone as (delete from feature_views where retired_at < now() - interval '10 minutes' returning id),
-     contributions as (delete from feature_contributions where view in (select id from gone)),
-     late as (delete from feature_late_events where view in (select id from gone))
-     delete from feature_tiles where view in (select id from gone)`,
   );
 }

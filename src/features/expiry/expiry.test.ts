@@ -115,6 +115,65 @@ describe.each(['tile: 1h', ''])('state of a view (%s)', (tile) => {
   });
 });
 
+describe.each(['tile: 1h', ''])('a version of a view that was replaced (%s)', (tile) => {
+  it('goes page by page once no process can be serving it, and no apply waits for that', async () => {
+    const features = await FeaturesUnderTest.open();
+    const { db, limits } = features.database;
+    await features.put(entityKind, 'name: customer\njoinKeys: [customer]');
+    await features.put(featureViewKind, view(tile));
+    const process = await features.start();
+    const times = Array.from({ length: 8 }, (_, day) => START - day * DAY);
+    await features.feed(
+      process,
+      times.map((timeMs, offset) => order('a', timeMs, { partition: 0, offset }, [{ n: 1 }])),
+    );
+    const log = times.map((timeMs, offset) => order('a', timeMs, { partition: 0, offset }, [{ n: 1 }]));
+    await features.put(featureViewKind, view(tile).replaceAll('2d', '1d'));
+    await (await features.process(log)).views.sync();
+    const counts = async () => {
+      const table = tile ? 'feature_tiles' : 'feature_contributions';
+      const rows = await db.query<{ view: number; count: number }>(
+        `select id as view, (select count(*) from ${table} where view = id)::int as count from feature_views order by id`,
+      );
+      return rows.map(({ view: id, count }) => [id, count]);
+    };
+    const { views, store } = await features.start(log);
+    const expiry = new FeatureExpiry({
+      ...{ db, views, horizons: store.horizons, clock: { now: () => START } },
+      limits: { ...limits, featureExpireRowsMax: 3 },
+    });
+    expect(await expiry.step()).toBe(false);
+    expect(await counts()).toEqual([
+      [1, 8],
+      [2, 8],
+    ]);
+    await db.query("update feature_views set retired_at = retired_at - interval '10 minutes' where id = 1");
+    await views.sync(); // holds a lock that applies wait for
+    expect(await counts()).toEqual([
+      [1, 8],
+      [2, 8],
+    ]);
+    const left: unknown[] = [];
+    while (await expiry.step()) left.push(await counts());
+    expect(left).toEqual([
+      [
+        [1, 5],
+        [2, 8],
+      ],
+      [
+        [1, 2],
+        [2, 8],
+      ],
+      [
+        [1, 0],
+        [2, 8],
+      ],
+      [[2, 8]],
+    ]);
+    await features.close();
+  });
+});
+
 describe('newest rows', () => {
   it('that have not counted for as long as the past may be asked for are dropped', async () => {
     const features = await FeaturesUnderTest.open();

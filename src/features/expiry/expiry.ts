@@ -19,8 +19,10 @@ const dropped = metrics.getMeter('aios.features').createCounter('aios.features.e
   unit: '{row}',
 });
 
-/** How long a process may still answer with a version that was retired: as long as streams (`retireViews`). */
+/** How long a process may still answer with a version that was retired. */
 const SERVED_AFTER = "interval '10 minutes'";
+/** What a stream view has, by the id of its generation. */
+const STATE_TABLES = ['feature_contributions', 'feature_tiles', 'feature_late_events'];
 
 interface Progress {
   keptFromMs: number | null;
@@ -40,7 +42,7 @@ interface Dependencies {
 
 /**
  * Drops what no vector that may still be asked for needs: of a stream view the tiles and contributions older than its longest window, its lateness and
- * its retention; online rows that have not counted for as long; of what was pushed all but the newest row from before. Of streams first it is announced from when on a view answers, and only then do rows go, page by page.
+ * its retention; online rows that have not counted for as long; of what was pushed all but the newest row from before; all that retired versions had. Of streams first it is announced from when on a view answers, and only then do rows go, page by page.
  *
  * @example await expiry.step() // true while there is more to do
  */
@@ -73,6 +75,7 @@ export class FeatureExpiry {
       if (Number.isFinite(view.ttlMs)) more = (await this.#online(view)) || more;
       if (view.push !== undefined) more = (await this.#pushed(view)) || more;
     }
+    more = (await this.#retiredState()) || more;
     more = (await this.#retired()) || more;
     await this.#deps.horizons.refresh();
     return more;
@@ -151,6 +154,29 @@ export class FeatureExpiry {
     );
     dropped.add(gone.length, { view: name });
     return gone.length === limits.featureExpireRowsMax;
+  }
+
+  /** The state of a generation of a stream view that no process reads any more; its own row goes last. */
+  #retiredState(): Promise<boolean> {
+    const { db, limits } = this.#deps;
+    return db.transaction(async (tx) => {
+      const [gone] = await tx.query<{ id: number; name: string }>(
+        `select id, name from feature_views where retired_at < now() - ${SERVED_AFTER} order by id limit 1 for update skip locked`,
+      );
+      if (!gone) return false;
+      const pages = await Promise.all(
+        STATE_TABLES.map((table) =>
+          tx.query(
+            `delete from ${table} where ctid = any(array(select ctid from ${table} where view = $1 limit $2)) returning 1`,
+            [gone.id, limits.featureExpireRowsMax],
+          ),
+        ),
+      );
+      for (const page of pages) dropped.add(page.length, { view: gone.name });
+      if (pages.every(({ length }) => length === 0))
+        await tx.query('delete from feature_views where id = $1', [gone.id]);
+      return true;
+    });
   }
 
   /** Rows of versions of batch views that no process reads any more, unless a pass brings them online again. */
