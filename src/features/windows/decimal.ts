@@ -51,6 +51,12 @@ export function toNumber(value: Decimal): number {
     : Number(decimalText(value));
 }
 
+/** The double nearest to `value · 10^exponent`: of what lies beyond the range of doubles, too. */
+export function shifted(value: Decimal, exponent: number): number {
+  const { units, scale } = typeof value === 'number' ? { units: value, scale: 0 } : value;
+  return Number(`${units}e${exponent - scale}`);
+}
+
 /** The whole number of units of 10^-scale that it is; undefined when it has more digits, or more than a double holds exactly. */
 export function unitsIn(value: Decimal, scale: number): number | undefined {
   if (scaleOf(value) > scale) return undefined;

@@ -1,4 +1,4 @@
-import { type Decimal, decimalOf, plus, times, toNumber } from './decimal.ts';
+import { type Decimal, decimalOf, plus, shifted, times, toNumber } from './decimal.ts';
 
 /** Amounts have two places, rates four to six: sums of these are whole units in a double. */
 const SCALE_MAX = 6;
@@ -51,6 +51,11 @@ export class ExactSum {
   }
 }
 
+/** Below it a double has fewer digits the smaller it is. */
+const NORMAL_MIN = 1e-290;
+/** Squares of doubles lie between 10^-648 and 10^617: with so many places more or fewer each is a double of full precision. */
+const SHIFT = 350;
+
 /**
  * The sample standard deviation, null for fewer than two values. `n·Σx² - (Σx)²` is exact in decimals: nothing cancels, which is why sums of squares
  * are kept here and not Welford's, whose merge depends on the order.
@@ -58,7 +63,17 @@ export class ExactSum {
 export function deviation(count: number, sum: Decimal, squares: Decimal): number | null {
   if (count < 2) return null;
   const spread = plus(times(count, squares), times(-1, times(sum, sum)));
-  return finite(Math.sqrt(toNumber(spread) / (count * (count - 1))));
+  const pairs = count * (count - 1);
+  const near = toNumber(spread);
+  if (near === 0 ? isZero(spread) : near > NORMAL_MIN && near < Number.POSITIVE_INFINITY)
+    return Math.sqrt(near / pairs);
+  const exponent = near > 1 ? -SHIFT : SHIFT;
+  const root = Math.sqrt(shifted(spread, exponent) / pairs);
+  return finite(shifted(decimalOf(root), -exponent / 2));
+}
+
+function isZero(value: Decimal): boolean {
+  return typeof value === 'number' ? value === 0 : value.units === 0 || value.units === 0n;
 }
 
 /** Null for what JSON cannot hold, as of every value: a sum that is larger than the largest double. */
