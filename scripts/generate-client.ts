@@ -36,9 +36,10 @@ const BODIES = new Set(['post', 'put']);
 
 /** The document of all routes. No handler is called, so that what they need may be absent. */
 export async function apiDocument(): Promise<Document> {
-  const absent = { collections: COLLECTIONS, metrics: async () => '' } as unknown as ApiDependencies;
+  const limits = limitsFrom();
+  const absent = { limits, collections: COLLECTIONS, metrics: async () => '' } as unknown as ApiDependencies;
   const server = await createServer({
-    limits: limitsFrom(),
+    limits,
     access: { authenticate: () => undefined, can: () => false },
     routes: allRoutes(absent),
     onFault: () => {},

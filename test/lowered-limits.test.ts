@@ -23,7 +23,8 @@ describe('Limits that are lowered below what was applied before', () => {
   let opened: OpenedApp;
   beforeAll(async () => {
     opened = await openApp({
-      limits: 'contractQualityWindowMaxMs=60000,featureRetentionMs=60000,definitionAliasesMax=1',
+      limits:
+        'contractQualityWindowMaxMs=60000,featureRetentionMs=60000,definitionAliasesMax=1,featureRequestRowsMax=2,featureRequestViewsMax=1',
       before: async ({ url: databaseUrl }, dataDir) => {
         const options = { databaseUrl, dataDir, host: '127.0.0.1', port: 0, limits: limitsFrom() };
         const first = await createApp(options);
@@ -57,6 +58,23 @@ describe('Limits that are lowered below what was applied before', () => {
     // What a process measures by is what it has compiled of the version in force.
     const [rule] = opened.app.stations.contracts.measuredOf('order.placed');
     expect(rule!.windowMs).toBe(3_600_000);
+  });
+
+  it.each([
+    ['online', 'entities', { customer: 'c-1' }],
+    ['historical', 'spine', { customer: 'c-1', timestamp: new Date().toISOString() }],
+  ])('bound the rows and the views of one request: %s', async (door, rows, row) => {
+    const ask = (views: string[], count: number) =>
+      post(`/api/v1/features/${door}`, { views, [rows]: new Array(count).fill(row) });
+    expect(await ask(['orders'], 2)).toMatchObject({
+      status: 200,
+      body: { rows: [[expect.any(Number)], [expect.any(Number)]] },
+    });
+    expect(await ask(['orders'], 3)).toMatchObject({ status: 400, body: { code: 'request.invalid' } });
+    expect(await ask(['orders', 'more'], 1)).toMatchObject({
+      status: 400,
+      body: { code: 'request.invalid' },
+    });
   });
 
   it('refuse the same definition when it is applied again, with its place and the limit', async () => {

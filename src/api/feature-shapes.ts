@@ -1,20 +1,25 @@
-import { Type } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 import type { SpineRow } from '../features/historical.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import type { Limits } from '../kernel/limits.ts';
 
-/** Entities, rows or places in one request. */
-export const ENTITIES_MAX = 10_000;
-
-/** Views in one request that names no service. */
-export const VIEWS_MAX = 100;
+export type RowLimits = Pick<Limits, 'featureRequestRowsMax'>;
 
 export const Time = Type.String({ format: 'date-time' });
 
+/** Entities, rows or places of one request. */
+export function rowsOf<Row extends TSchema>(row: Row, limits: RowLimits, description?: string) {
+  return Type.Array(row, {
+    minItems: 1,
+    maxItems: limits.featureRequestRowsMax,
+    ...(description === undefined ? {} : { description }),
+  });
+}
+
 /** Places in the past: the keys of an entity, a `timestamp`, and the values that a request would bring. */
-export const Spine = Type.Array(Type.Object({ timestamp: Time }, { additionalProperties: true }), {
-  minItems: 1,
-  maxItems: ENTITIES_MAX,
-});
+export function spineOf(limits: RowLimits) {
+  return rowsOf(Type.Object({ timestamp: Time }, { additionalProperties: true }), limits);
+}
 
 /** What a row holds beside its keys are the values that a request would bring. */
 export function spineRow(createdBefore?: string) {

@@ -12,9 +12,14 @@ describe('the methods of the routes of the API', () => {
   /** Every address with a name in place of each parameter, and the methods that the document shows there. */
   let addresses: [string, string[]][];
   beforeAll(async () => {
-    const absent = { collections: COLLECTIONS, metrics: async () => '' } as unknown as ApiDependencies;
+    const limits = limitsFrom('requestBytesMax=300000');
+    const absent = {
+      limits,
+      collections: COLLECTIONS,
+      metrics: async () => '',
+    } as unknown as ApiDependencies;
     server = await createServer({
-      limits: limitsFrom('requestBytesMax=300000'),
+      limits,
       access: { authenticate: () => undefined, can: () => false },
       routes: allRoutes(absent),
       onFault: () => {},

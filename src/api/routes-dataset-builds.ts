@@ -11,7 +11,7 @@ import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { AuditLog } from '../ledger/audit.ts';
 import { AnswerShape, BuildShape, buildToJson, versionToJson } from './dataset-shapes.ts';
-import { ENTITIES_MAX, Time } from './feature-shapes.ts';
+import { rowsOf, Time } from './feature-shapes.ts';
 import { actorOf, route } from './routes.ts';
 import { waitMsOf } from './routes-runs.ts';
 import { AnyObject, IdParams, NameParams, pageOf } from './shapes.ts';
@@ -87,11 +87,11 @@ function createRoute(server: FastifyInstance, dependencies: Dependencies): void 
         from: Type.Optional(Time),
         to: Type.Optional(Time),
         rows: Type.Optional(
-          Type.Array(AnyObject, {
-            minItems: 1,
-            maxItems: ENTITIES_MAX,
-            description: 'Entity rows: join keys, a `timestamp`, labels and values of the request',
-          }),
+          rowsOf(
+            AnyObject,
+            dependencies.limits,
+            'Entity rows: join keys, a `timestamp`, labels and values of the request',
+          ),
         ),
       },
       { additionalProperties: false },

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import type { FeatureProfiles, ProfileSource, SavedProfile } from '../features/profiles.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { AuditLog } from '../ledger/audit.ts';
-import { Spine, spineRow } from './feature-shapes.ts';
+import { type RowLimits, spineOf, spineRow } from './feature-shapes.ts';
 import { actorOf, route } from './routes.ts';
 import { iso, NameParams, pageOf } from './shapes.ts';
 
@@ -12,14 +12,14 @@ interface Dependencies {
   featureProfiles: FeatureProfiles;
   clock: Pick<Clock, 'now'>;
   auditLog: Pick<AuditLog, 'entry'>;
+  limits: RowLimits;
 }
 
-const sourceOf = {
+const sourceOf = (limits: RowLimits) => ({
   view: Type.Optional(Type.String({ minLength: 1, description: 'A stored view, as it is now' })),
   service: Type.Optional(Type.String({ minLength: 1, description: 'A service, at the rows of `spine`' })),
-  spine: Type.Optional(Spine),
-};
-const Source = Type.Object(sourceOf, { additionalProperties: false });
+  spine: Type.Optional(spineOf(limits)),
+});
 const share = Type.Number({ minimum: 0 });
 const Thresholds = Type.Object(
   {
@@ -66,6 +66,12 @@ const Finding = Type.Object({
 });
 const tag = 'features';
 
+interface Asked {
+  view?: string | undefined;
+  service?: string | undefined;
+  spine?: { timestamp: string }[] | undefined;
+}
+
 /** Reference profiles of features, and what has moved since. Who saved one is in the audit log, in the transaction that saves it. */
 export function featureProfileRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
   const { featureProfiles } = dependencies;
@@ -91,11 +97,14 @@ export function featureProfileRoutes(dependencies: Dependencies): (server: Fasti
       handle: async ({ params: { name } }) => toJson(await featureProfiles.get(name)),
     });
     saveRoute(server, dependencies);
-    validateRoute(server, featureProfiles);
+    validateRoute(server, dependencies);
   };
 }
 
-function saveRoute(server: FastifyInstance, { featureProfiles, clock, auditLog }: Dependencies): void {
+function saveRoute(
+  server: FastifyInstance,
+  { featureProfiles, clock, auditLog, limits }: Dependencies,
+): void {
   route(server, {
     method: 'PUT',
     url: '/api/v1/features/profiles/:name',
@@ -104,7 +113,7 @@ function saveRoute(server: FastifyInstance, { featureProfiles, clock, auditLog }
       'Save the distribution of a view, or of a service at times in the past, as the next version of the profile',
     tag,
     params: NameParams,
-    body: Source,
+    body: Type.Object(sourceOf(limits), { additionalProperties: false }),
     answer: Saved,
     handle: async ({ params: { name }, body, caller }) => {
       const source = toSource(body);
@@ -127,7 +136,7 @@ function saveRoute(server: FastifyInstance, { featureProfiles, clock, auditLog }
   });
 }
 
-function validateRoute(server: FastifyInstance, featureProfiles: FeatureProfiles): void {
+function validateRoute(server: FastifyInstance, { featureProfiles, limits }: Dependencies): void {
   route(server, {
     method: 'POST',
     url: '/api/v1/features/profiles/:name/validate',
@@ -137,7 +146,7 @@ function validateRoute(server: FastifyInstance, featureProfiles: FeatureProfiles
     tag,
     params: NameParams,
     body: Type.Object(
-      { ...sourceOf, thresholds: Type.Optional(Thresholds) },
+      { ...sourceOf(limits), thresholds: Type.Optional(Thresholds) },
       { additionalProperties: false },
     ),
     answer: Type.Object({
@@ -155,7 +164,7 @@ function validateRoute(server: FastifyInstance, featureProfiles: FeatureProfiles
 }
 
 /** One of the two, or neither; a service without places says nothing. */
-function toSource({ view, service, spine }: Static<typeof Source>): ProfileSource | undefined {
+function toSource({ view, service, spine }: Asked): ProfileSource | undefined {
   if (view !== undefined && service === undefined) return { view };
   if (view === undefined && service !== undefined && spine) return { service, spine: spine.map(spineRow()) };
   if (view === undefined && service === undefined) return undefined;

@@ -5,17 +5,18 @@ import { type ListedView, type ListedViews, listedViews } from '../features/proj
 import type { FeaturePush } from '../features/push.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import { ENTITIES_MAX, Spine, spineRow, Time, VIEWS_MAX } from './feature-shapes.ts';
+import type { Limits } from '../kernel/limits.ts';
+import { rowsOf, spineOf, spineRow, Time } from './feature-shapes.ts';
 import { route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
 
-const asked = {
+const askedOf = ({ featureRequestViewsMax }: Dependencies['limits']) => ({
   service: Type.Optional(Type.String({ minLength: 1, description: 'A feature service; or `views`' })),
   views: Type.Optional(
     Type.Unsafe<ListedView[]>({
       ...listedViews,
       minItems: 1,
-      maxItems: VIEWS_MAX,
+      maxItems: featureRequestViewsMax,
       description:
         'Views instead of a service, listed as in its document: names, or a view with another name and other join keys',
     }),
@@ -23,7 +24,7 @@ const asked = {
   fullFeatureNames: Type.Optional(
     Type.Boolean({ description: 'Answer `view__feature` instead of `feature`, so that no two are the same' }),
   ),
-};
+});
 const VectorsShape = Type.Object({
   names: Type.Array(Type.String()),
   rows: Type.Array(Type.Array(Type.Unknown())),
@@ -34,17 +35,19 @@ const tag = 'features';
 interface Dependencies {
   features: FeatureStore;
   featurePush: FeaturePush;
+  limits: Pick<Limits, 'featureRequestRowsMax' | 'featureRequestViewsMax'>;
 }
 
 /** Feature vectors of a service, now or at places in the past, by one computation; rows that are pushed. */
-export function featureRoutes({ features, featurePush }: Dependencies): (server: FastifyInstance) => void {
+export function featureRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
   return (server) => {
-    vectorRoutes(server, features);
-    pushRoute(server, featurePush);
+    onlineRoute(server, dependencies);
+    historicalRoute(server, dependencies);
+    pushRoute(server, dependencies);
   };
 }
 
-function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
+function onlineRoute(server: FastifyInstance, { features, limits }: Dependencies): void {
   route(server, {
     method: 'POST',
     url: '/api/v1/features/online',
@@ -53,12 +56,8 @@ function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
     tag,
     body: Type.Object(
       {
-        ...asked,
-        entities: Type.Array(AnyObject, {
-          minItems: 1,
-          maxItems: ENTITIES_MAX,
-          description: 'Join keys, and request values of this entity',
-        }),
+        ...askedOf(limits),
+        entities: rowsOf(AnyObject, limits, 'Join keys, and request values of this entity'),
         asOf: Type.Optional(Time),
         request: Type.Optional({ ...AnyObject, description: 'Values of the request for all entities' }),
       },
@@ -76,6 +75,9 @@ function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
       return vectorsToJson(vectors, body);
     },
   });
+}
+
+function historicalRoute(server: FastifyInstance, { features, limits }: Dependencies): void {
   route(server, {
     method: 'POST',
     url: '/api/v1/features/historical',
@@ -84,14 +86,14 @@ function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
     tag,
     body: Type.Object(
       {
-        ...asked,
+        ...askedOf(limits),
         createdBefore: Type.Optional(
           Type.String({
             format: 'date-time',
             description: 'The cut-off: only what had been recorded by then counts',
           }),
         ),
-        spine: Spine,
+        spine: spineOf(limits),
       },
       { additionalProperties: false },
     ),
@@ -123,7 +125,7 @@ function vectorsToJson({ names, fullNames, rows, pins }: Vectors, { fullFeatureN
   return { names: [...(fullFeatureNames ? fullNames : names)], rows, pins: [...pins] };
 }
 
-function pushRoute(server: FastifyInstance, featurePush: FeaturePush): void {
+function pushRoute(server: FastifyInstance, { featurePush, limits }: Dependencies): void {
   route(server, {
     method: 'POST',
     url: '/api/v1/features/push',
@@ -134,11 +136,7 @@ function pushRoute(server: FastifyInstance, featurePush: FeaturePush): void {
     body: Type.Object(
       {
         source: Type.String({ minLength: 1, description: 'The `push` of the views' }),
-        rows: Type.Array(AnyObject, {
-          minItems: 1,
-          maxItems: ENTITIES_MAX,
-          description: 'Join keys, columns and a `timestamp` (default: now)',
-        }),
+        rows: rowsOf(AnyObject, limits, 'Join keys, columns and a `timestamp` (default: now)'),
       },
       { additionalProperties: false },
     ),

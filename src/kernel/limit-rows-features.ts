@@ -15,6 +15,11 @@ export const FEATURE_LIMITS = {
     4,
     'versions of one feature view kept in parallel: the newest, and those that services, computed views or datasets are pinned to; each has its own state, which is kept up to date',
   ),
+  featureRequestRowsMax: limit(
+    10_000,
+    'entities, rows of a spine or pushed rows in one request, and rows given for one version of a dataset; send more in several requests, or in files',
+  ),
+  featureRequestViewsMax: limit(100, 'views in one request that names no feature service'),
   featureMaterializeRowsMax: limit(
     2_000,
     'entities in one page of a materialization: one transaction, and the most work that is lost when a process dies',
