@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LoggedEvent } from '../kernel/cloudevent.ts';
+import { openDatabase } from '../store/database.ts';
 import { FeatureBackfills } from './backfills.ts';
 import { entityKind, featureServiceKind, featureViewKind } from './definitions.ts';
 import { type FeatureProcess, FeaturesUnderTest, featuresOf, order } from './features-under-test.ts';
+import { beginGenerations } from './generations.ts';
 
 const HOUR = 3_600_000;
 const view = (name: string, more: string) => `
@@ -176,6 +178,21 @@ describe('a range that is built anew', () => {
       await expect(asked).rejects.toMatchObject({ code: 'features.state_gone' });
     expect(await online(7)).toEqual({ bounded: 10 });
     expect((await past(7)).rows).toEqual([[10]]);
+  });
+
+  it('is copied for as long as that takes: a request may not ask that much of the database', async () => {
+    await live(process, [1, 1], [2, 10, 5]);
+    await backfills(process, async () => {}).start(range('exact', 2, 3, true), []);
+    const { db, target } = features.database;
+    await db.queryDynamic(`create function wait() returns trigger language plpgsql as
+      $$ begin perform pg_sleep(1); return null; end $$;
+      create trigger slow before insert on feature_contributions for each statement execute function wait()`);
+    const hurried = await openDatabase(target, 2, 500);
+    await beginGenerations(hurried, 'features');
+    await hurried.close();
+    await db.queryDynamic('drop trigger slow on feature_contributions');
+    await process.views.sync();
+    expect((await spend(process))[0]).toBe(11);
   });
 
   it('that nobody goes on with is taken up by a process that looks', async () => {

@@ -29,6 +29,7 @@ async function copyOutside(db: Database, group: string, row: Requested): Promise
   try {
     await db.transaction(async (tx) => {
       await tx.query('set transaction isolation level repeatable read');
+      await tx.query('set local statement_timeout = 0'); // hundreds of millions of rows take longer than a request may
       const [own] = await tx.query(
         "select from feature_views where id = $1 and status = 'requested' for update",
         [row.id],
