@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AiosError } from '../kernel/errors.ts';
+import { exactJson } from '../kernel/exact-integers.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import type { Authentication } from './authentication.ts';
 import { mayPass } from './delivery.ts';
@@ -150,7 +151,7 @@ async function streamed(response: Response): Promise<Json[]> {
 function resultOf(text: string): Json {
   let answer: Json;
   try {
-    answer = JSON.parse(text) as Json;
+    answer = exactJson(text);
   } catch {
     answer = null;
   }

@@ -74,6 +74,18 @@ describe('connectors', () => {
     expect(remote.seen[1]).toMatchObject({ body: '{"any":1}' });
   });
 
+  it('answer whole numbers to the digit: one that a double would change is a text', async () => {
+    remote.respond = (response) =>
+      void response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end('{"id":9007199254740993,"even":9007199254740994,"share":0.5}');
+    expect((await refund({ operation: 'find', input: { customer: 'a' } })).output).toEqual({
+      id: '9007199254740993',
+      even: 9007199254740994,
+      share: 0.5,
+    });
+  });
+
   it('try again under the same key, and count each attempt as cost', async () => {
     remote.respond = (response, call, at) =>
       call < 3 ? void json(response, 503, {}) : ok(response, call, at);

@@ -14,6 +14,7 @@ import type { Agent } from 'undici';
 import { digestOfBytes } from '../kernel/canonical.ts';
 import { destinationOf } from '../kernel/destination.ts';
 import { AiosError } from '../kernel/errors.ts';
+import { exactJson } from '../kernel/exact-integers.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { MicroUsd } from '../kernel/money.ts';
@@ -263,7 +264,7 @@ function answer(
   if (text !== '') {
     const isJson = /[/+]json\b/.test(headers['content-type'] ?? '');
     try {
-      body = isJson ? (JSON.parse(text) as Json) : text;
+      body = isJson ? exactJson(text) : text;
     } catch (cause) {
       const detail = `Status ${status}, and a body that is not JSON: ${text.slice(0, BODY_SHOWN_LENGTH)}`;
       throw new AiosError('connectors.response_invalid', { detail, cause });

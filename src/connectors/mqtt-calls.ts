@@ -3,6 +3,7 @@ import { connect as connectTcp, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { IClientOptions, MqttClient } from 'mqtt';
 import { AiosError } from '../kernel/errors.ts';
+import { exactJson } from '../kernel/exact-integers.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Authentication } from './authentication.ts';
 import { guardedAddresses } from './egress.ts';
@@ -212,7 +213,7 @@ async function close(client: MqttClient, isFailure = false): Promise<void> {
 function contentOf(payload: Buffer): Json {
   const text = payload.toString('utf8');
   try {
-    return JSON.parse(text) as Json;
+    return exactJson(text);
   } catch {
     return text;
   }

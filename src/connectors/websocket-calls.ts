@@ -1,5 +1,6 @@
 import { WebSocket } from 'undici';
 import { AiosError } from '../kernel/errors.ts';
+import { exactJson } from '../kernel/exact-integers.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { type Authentication, secretsOf } from './authentication.ts';
 import { guardedAddresses } from './egress.ts';
@@ -158,7 +159,7 @@ async function once(
 function contentOf(data: unknown): Json {
   const text = typeof data === 'string' ? data : Buffer.from(data as ArrayBuffer).toString('utf8');
   try {
-    return JSON.parse(text) as Json;
+    return exactJson(text);
   } catch {
     return text;
   }

@@ -92,6 +92,13 @@ describe('call: http', () => {
     expect(remote.seen[0]!.headers['idempotency-key']).toBe(`"${audited[0]!.payload.idempotencyKey}"`);
   });
 
+  it('the content has whole numbers to the digit: one that a double would change is a text', async () => {
+    remote.respond = (response) =>
+      void response.writeHead(200, { 'content-type': 'application/json' }).end('[9007199254740993,1.5]');
+    const result = await run('do: [ { get: { call: http, with: { method: GET, endpoint: BASE/ } } } ]');
+    expect(result).toEqual({ output: ['9007199254740993', 1.5] });
+  });
+
   it('raw is the content in base64', async () => {
     remote.respond = (response) => void response.end('text');
     const result = await run(

@@ -1,5 +1,6 @@
 import { destinationOf } from '../../kernel/destination.ts';
 import { AiosError } from '../../kernel/errors.ts';
+import { exactJson } from '../../kernel/exact-integers.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { ENDPOINT, endpointOf, readingAndActing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
@@ -107,7 +108,7 @@ function contentOf({ headers, text }: Answer): Json {
   if (text === '') return null;
   if (!/[/+]json\b/.test(headers['content-type'] ?? '')) return text;
   try {
-    return JSON.parse(text) as Json;
+    return exactJson(text);
   } catch {
     throw new AiosError('connectors.response_invalid', {
       detail: `The answer says that it is JSON: ${text.slice(0, 200)}`,
