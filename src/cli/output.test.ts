@@ -61,6 +61,11 @@ describe('what the command line prints', () => {
       /^Name a run\.\nRun the command with --help to see how to use it\. \(request\.invalid\)$/,
     ],
     [
+      'a key that is missing, by what the command line takes',
+      new AiosError('access.unauthenticated', { detail: 'There is no key.' }),
+      /^There is no key\.\nSet AIOS_API_KEY or give --key; [^`]*\(access\.unauthenticated\)$/,
+    ],
+    [
       'faults that stand above, without the name of the field that holds them',
       new AiosError('definition.syntax', { issues: [{ path: '', message: 'is odd' }] }),
       /^[^`]*is odd\nThe usual cause is a line with [^`]*\(definition\.syntax\)$/,
@@ -94,6 +99,8 @@ describe('what the command line prints', () => {
     const refused = new AiosError('workflow.run_not_found', { detail: 'run_1' });
     expect(JSON.parse(errorAsJson(refused))).toEqual(refused.toProblem());
     expect(JSON.parse(errorAsJson(new ProblemError(refused.toProblem())))).toEqual(refused.toProblem());
+    const usage = new AiosError('request.invalid', { detail: 'There is no folder shop.' });
+    expect(JSON.parse(errorAsJson(usage))).toMatchObject({ hint: expect.stringContaining('--help') });
     const file = Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT', path: 'order.json' });
     expect(JSON.parse(errorAsJson(file))).toMatchObject({ code: 'client.file' });
     expect(JSON.parse(errorAsJson(new Error('boom')))).toEqual({ code: 'internal', detail: 'boom' });

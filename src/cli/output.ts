@@ -166,14 +166,15 @@ export function describeError(error: unknown, usage?: Usage): string {
   const { suggestedVersion, limitName, limit } = problem; // the first is of a contract that breaks its promise
   if (suggestedVersion !== undefined) lines.push(`Suggested version: ${String(suggestedVersion)}`);
   if (limitName !== undefined) lines.push(`Limit: ${String(limitName)}, ${numberText(Number(limit))}`);
-  const hint = code === 'request.invalid' ? USAGE_HINT : hintBelow(problem.hint);
-  return [...lines, `${hint} (${code})`].join('\n');
+  return [...lines, `${HINTS[code] ?? hintBelow(problem.hint)} (${code})`].join('\n');
 }
 
-/** An error as a script reads it: one line of JSON, the problem as the API answers it. */
+/** An error as a script reads it: one line of JSON, the problem as the API answers it; of what is found here, with what helps here. */
 export function errorAsJson(error: unknown): string {
   const detail = error instanceof Error ? error.message : String(error);
-  return JSON.stringify(problemOf(error) ?? { code: 'internal', detail });
+  const problem = problemOf(error) ?? { code: 'internal', detail };
+  const hint = error instanceof AiosError && error.issues.length === 0 ? HINTS[error.code] : undefined;
+  return JSON.stringify(hint ? { ...problem, hint } : problem);
 }
 
 function problemOf(error: unknown) {
@@ -202,5 +203,9 @@ function fileFault({ code, path }: FileFault): AiosError {
   return new AiosError('client.file', { detail: `${path}: ${FILE_FAULTS[code]}.` });
 }
 
-/** The hint of the API speaks of its answer. */
-const USAGE_HINT = 'Run the command with --help to see how to use it.';
+/** Where the hint of the API speaks of its requests and answers. */
+const HINTS: Readonly<Record<string, string>> = {
+  'request.invalid': 'Run the command with --help to see how to use it.',
+  'access.unauthenticated':
+    'Set AIOS_API_KEY or give --key; a server writes its admin key to the file admin.key in its data folder (AIOS_DATA_DIR).',
+};

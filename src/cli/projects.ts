@@ -54,6 +54,11 @@ export async function readProject(folder: string): Promise<{ path: string; base6
   return (await openProject(folder)).files;
 }
 
+function notRead(folder: string, { code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return `There is no project folder ${folder}.`;
+  return code === 'ENOTDIR' ? `${folder} is a file, not a folder.` : `${folder} cannot be read: ${message}.`;
+}
+
 interface Project {
   files: { path: string; base64: string }[];
   /** Files that look like definitions and are none by where they lie or how they end. */
@@ -61,10 +66,11 @@ interface Project {
 }
 
 async function openProject(folder: string): Promise<Project> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: Error) => {
-    const detail = `There is no project folder ${folder} that can be read (${error.message}).`;
-    throw new AiosError('request.invalid', { detail });
-  });
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw new AiosError('request.invalid', { detail: notRead(folder, error), cause: error });
+    },
+  );
   const paths = entries
     .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))

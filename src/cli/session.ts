@@ -27,7 +27,7 @@ export async function openClient({ url, key, dataDir }: GlobalOptions): Promise<
   const found = key ?? process.env.AIOS_API_KEY ?? (await readFile(file, 'utf8').catch(() => undefined));
   if (!found) {
     throw new AiosError('access.unauthenticated', {
-      detail: `No key: give --key, set AIOS_API_KEY, or start AIOS here (it writes ${file}).`,
+      detail: `There is no key, and no ${file}: no server has been started on this data folder.`,
     });
   }
   const address = url ?? (await readFile(join(dataDir, ADDRESS_FILE), 'utf8').catch(() => ADDRESS_DEFAULT));
