@@ -1,4 +1,5 @@
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
+import type { CompiledView } from './compiled.ts';
 import { type Collected, collect, mergeCollected, nothingCollected, stateKey } from './storage.ts';
 import type { FeatureViews } from './views.ts';
 import { type AsOf, type Contribution, insertContribution, isBefore } from './windows/state.ts';
@@ -80,8 +81,11 @@ export class FeaturesAhead {
   }
 
   #collect(logged: LoggedEvent, into: Collected): void {
-    for (const view of this.#views.ofType(logged.event.type))
-      if (logged.offset >= this.#views.joined(view, logged.partition)) collect(view, logged, into);
+    for (const view of this.#views.ofType(logged.event.type)) {
+      if (logged.offset < this.#views.joined(view, logged.partition)) continue;
+      if (this.#views.isReplaced(view)) collectReplaced(view, logged, into);
+      else collect(view, logged, into);
+    }
   }
 
   /** Whether everything before a place is committed or here. */
@@ -172,6 +176,17 @@ export class FeaturesAhead {
     this.#continuity = continuity;
     for (const key of [...this.#states.keys()]) this.#prune(key);
   }
+}
+
+/** What a view that was replaced fails on holds nobody up: it may have been replaced for that, and whoever serves it still looks again soon. */
+function collectReplaced(view: CompiledView, logged: LoggedEvent, into: Collected): void {
+  const own = nothingCollected();
+  try {
+    collect(view, logged, own);
+  } catch {
+    return;
+  }
+  mergeCollected(into, { ...own, late: [] }); // the view that took its place tells of those
 }
 
 /** Whether an event is among the committed ones: its contributions are committed together, all at its time. */

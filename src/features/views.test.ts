@@ -108,6 +108,17 @@ describe('a version of a view', () => {
     expect(await profile(serving)).toEqual({ twice: 8 });
   });
 
+  it('that was replaced because it fails on events holds none of them up', async () => {
+    await features.put(featureViewKind, view('spend', 'double(item.product)'));
+    const process = await features.start(log);
+    await expect(live(process, 1)).rejects.toMatchObject({ code: 'expression.failed' });
+    log.pop();
+    await features.put(featureViewKind, view('spend'));
+    await process.views.sync();
+    await live(process, 2);
+    expect(await profile(process)).toEqual({ spend: 2 });
+  });
+
   it('that two processes build at once counts each event once', async () => {
     const without = await features.start(log);
     await live(without, 2_500);

@@ -205,6 +205,11 @@ export class FeatureViews {
     return this.#byType.get(type) ?? [];
   }
 
+  /** Whether a view is fed only for processes that have not looked since it was replaced. */
+  isReplaced({ id }: CompiledView): boolean {
+    return this.#known.get(id)?.row.status === 'retired';
+  }
+
   /** The offset from which the stream keeps a view; what lies before is built from the log. */
   joined({ id }: CompiledView, partition: number): number {
     return this.#known.get(id)?.row.joined[partition] ?? 0;
