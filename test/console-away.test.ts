@@ -60,7 +60,7 @@ describeConsole(
       await page.evaluate(MARK);
       await page.context().setOffline(true);
       await page.getByRole('link', { name: 'Contracts' }).click();
-      await page.getByText('it is loaded again when AIOS answers').waitFor();
+      await page.getByText('It is loaded again as soon as AIOS answers').waitFor();
       expect(await isMarked(page)).toBe(true);
       await page.context().setOffline(false);
       await page.getByRole('row', { name: /order\.placed/ }).waitFor();

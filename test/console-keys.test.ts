@@ -14,7 +14,7 @@ describeConsole('keys in the console', ({ open, openStranger, product, send }) =
 
   it('are made with roles and an end, shown once, and let their holder in', async () => {
     const page = await open('/keys');
-    await page.getByText('So far there is the admin’s own key only.').waitFor();
+    await page.getByText('So far there is only the admin key.').waitFor();
     await page.getByRole('button', { name: 'New key' }).click();
     const form = page.getByRole('dialog', { name: 'New key' });
     const submit = form.getByRole('button', { name: 'Make it' });

@@ -34,7 +34,7 @@ describeConsole('the console, in a browser', ({ product, open, openStranger, ask
     await page.goto(product().loginUrl!);
     await page.getByText('Without a person').waitFor();
     expect(new URL(page.url()).pathname).toBe('/');
-    await page.getByRole('region', { name: 'Waits for a person' }).getByText('Return of').first().waitFor();
+    await page.getByRole('region', { name: 'Waiting for a person' }).getByText('Return of').first().waitFor();
     await page.getByRole('region', { name: 'Latest' }).getByText('completed').first().waitFor();
     const again = await context.request.get(product().loginUrl!, { maxRedirects: 0 });
     expect(again.status()).toBe(401);
@@ -90,7 +90,7 @@ describeConsole('the console, in a browser', ({ product, open, openStranger, ask
     );
     const { id } = items[0]!;
     const page = await open(`/runs/${id}?step=decide`);
-    await page.getByRole('button', { name: 'Again from here' }).click();
+    await page.getByRole('button', { name: 'Rerun from here' }).click();
     await page.getByRole('dialog').getByText('is kept; it and all that follows').waitFor();
     await page.getByRole('button', { name: 'In this run' }).click();
     await page.getByText('attempt 2').waitFor();

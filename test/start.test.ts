@@ -139,7 +139,12 @@ describe('aios start, told what is wrong before a database is started', () => {
     ['a folder that cannot be', { AIOS_DATA_DIR: 'FOLDER/file/x' }, [], 'start.folder'],
     ['a folder where none can be made', { AIOS_DATA_DIR: '/proc/aios' }, [], 'start.folder'],
     ['a file for a folder', { AIOS_DATA_DIR: 'FOLDER/file' }, [], 'it is not a folder'],
-    ['a project that is not there', {}, ['--project', '/no/such/folder'], 'There is no project folder /no/such/folder'],
+    [
+      'a project that is not there',
+      {},
+      ['--project', '/no/such/folder'],
+      'There is no project folder /no/such/folder',
+    ],
     [
       'an example that does not run by itself',
       {},

@@ -190,7 +190,7 @@ export const router = createRouter({
     isMissingPart(error) ? (
       <MissingPart />
     ) : (
-      <Page title="This page has a fault">
+      <Page title="Something went wrong on this page">
         <ProblemView error={error instanceof Error ? error : new Error(String(error))} retry={reset} />
       </Page>
     ),

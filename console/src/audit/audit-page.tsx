@@ -54,10 +54,10 @@ export function AuditPage() {
           {() =>
             items.length === 0 ? (
               <Empty
-                title={object || kind ? 'No entry fits these filters' : 'Nothing was recorded yet'}
+                title={object || kind ? 'No entry fits these filters' : 'Nothing has been recorded yet'}
                 icon={<IconBinaryTree size={32} />}
               >
-                Entries appear a moment after what they tell of was committed.
+                Entries appear a moment after the change that they record.
               </Empty>
             ) : (
               <EntryTable entries={items} selected={entry} onOpen={open} />

@@ -24,7 +24,7 @@ export function BudgetsPage() {
   return (
     <Page
       title="Budgets"
-      subtitle="What language models may use at most. Past a budget a call is refused until its period ends."
+      subtitle="The most that calls of language models may cost. When a budget is used up, calls are refused until its period ends."
       actions={
         <CopyAs what="This list" command={{ method: 'GET', path: '/api/v1/budgets', cli: 'budgets' }} />
       }
@@ -34,7 +34,7 @@ export function BudgetsPage() {
           items.length === 0 ? (
             <Panel>
               <Empty title="No budget is set" icon={<IconCoins size={32} />}>
-                Calls of language models are bounded by nothing.{' '}
+                Calls of language models are not limited.{' '}
                 <CommandText>aios budgets team --usd 50 --period month</CommandText> sets a budget over all of
                 them, with <CommandText>--for-key each</CommandText> one for each key.
               </Empty>

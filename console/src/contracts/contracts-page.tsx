@@ -16,7 +16,7 @@ export function ContractsPage() {
   return (
     <Page
       title="Contracts"
-      subtitle="What the data of each type of event is, who owns it, and how it may change."
+      subtitle="The schema of each event type, who owns it, and how it may change."
       actions={
         <CopyAs
           what="This list"

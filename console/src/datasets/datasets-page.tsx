@@ -17,7 +17,7 @@ export function DatasetsPage() {
   return (
     <Page
       title="Datasets"
-      subtitle="What models were trained on: rows of the past that never change, by their digest."
+      subtitle="Training data: snapshots of history that never change, identified by their digest."
       actions={
         <CopyAs
           what="This list"

@@ -8,7 +8,7 @@ import { Hint } from './hint.tsx';
 /** What went wrong, and the way forward. */
 export function ProblemView({ error, retry }: { error: Error; retry?: () => void }) {
   const problem = error instanceof ProblemError ? error.problem : undefined;
-  const title = problem?.title ?? 'This page has a fault';
+  const title = problem?.title ?? 'Something went wrong on this page';
   const detail = problem?.detail ?? error.message;
   return (
     <Box className="panel tone-bad" p="lg" role="alert" style={{ borderColor: 'var(--tone-line)' }}>

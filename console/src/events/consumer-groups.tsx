@@ -14,8 +14,8 @@ export function ConsumerGroups() {
       {({ items }) =>
         items.length === 0 ? (
           <Panel>
-            <Empty title="No group reads the log">
-              Features, flows and webhooks are groups of their own.
+            <Empty title="No consumer groups">
+              Features, flows and webhooks each read the log as a group of their own.
             </Empty>
           </Panel>
         ) : (

@@ -49,7 +49,7 @@ export function EventsPage() {
   return (
     <Page
       title="Events"
-      subtitle="What came in, in the order in which it was committed; and what could not be handled."
+      subtitle="Incoming events in the order they were committed, and those that could not be handled."
     >
       <Tabs
         value={tab}

@@ -28,7 +28,9 @@ export function WebhookDetails({ webhook, mayManage }: Props) {
       <Answer query={deliveries}>
         {({ items }) =>
           items.length === 0 ? (
-            <Empty title="No delivery failed">What a receiver takes at once is not listed.</Empty>
+            <Empty title="No delivery failed">
+              Deliveries that succeed at the first attempt are not listed.
+            </Empty>
           ) : (
             <Stack gap="sm">
               {items.map((delivery) => (

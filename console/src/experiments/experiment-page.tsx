@@ -35,7 +35,7 @@ export function ExperimentPage() {
           Experiments
         </PageLink>
       }
-      subtitle="Its training runs; a click on a column orders them by it."
+      subtitle="Training runs of this experiment. Click a column to sort by it."
       actions={
         <CopyAs
           what="These runs"

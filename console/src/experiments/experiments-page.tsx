@@ -16,7 +16,7 @@ export function ExperimentsPage() {
   return (
     <Page
       title="Experiments"
-      subtitle="Trainings side by side: what each was given, how it came out, and the model version made of it."
+      subtitle="Training runs side by side: parameters, metrics, and the model version that each produced."
       actions={
         <CopyAs
           what="This list"

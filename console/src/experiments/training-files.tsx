@@ -37,7 +37,7 @@ export function TrainingFiles({ run }: { run: TrainingRun }) {
       <Answer query={files}>
         {({ root_uri: root, files: listed = [] }) =>
           listed.length === 0 ? (
-            <Empty title={folder ? 'This folder has no file' : 'It left no file behind'} />
+            <Empty title={folder ? 'This folder is empty' : 'It left no files'} />
           ) : (
             <table className="rows" aria-label="Files">
               <tbody>

@@ -143,7 +143,7 @@ function Datasets({ run: { datasets } }: { run: WholeTrainingRun }) {
             <th>Name</th>
             <th>For</th>
             <th>Digest</th>
-            <th>Kind of source</th>
+            <th>Source</th>
           </tr>
         </thead>
         <tbody>

@@ -19,7 +19,7 @@ export function FeatureViewsPage() {
   return (
     <Page
       title="Features"
-      subtitle="What is known of customers and things when a decision is made, and how fresh it is."
+      subtitle="What is known about customers and things when a decision is made, and how fresh it is."
       actions={
         <CopyAs
           what="This list"

@@ -19,7 +19,7 @@ export function HomePage() {
   const kpis = useQuery(kpisQuery);
   const runs = useInfiniteQuery(runsQuery({}, LATEST));
   return (
-    <Page title="Home" subtitle="What is decided, what it costs, and what waits.">
+    <Page title="Home" subtitle="What was decided, what it cost, and what is waiting.">
       <Answer query={kpis} loading={<Figures />}>
         {(figures) => <Figures kpis={figures} />}
       </Answer>
@@ -32,7 +32,7 @@ export function HomePage() {
                   <RateChart series={series.runsPerMinute} />
                 ) : (
                   <Empty title="Nothing started in the last hour" icon={<IconChartBar size={28} />}>
-                    Runs are counted here by the minute as they start.
+                    Runs are counted here as they start, by the minute.
                   </Empty>
                 )
               }
@@ -78,8 +78,7 @@ function FailedRuns({ kpis }: { kpis: Kpis | undefined }) {
 function NoRuns() {
   return (
     <Empty title="Nothing has run yet">
-      A small project to begin with, and what to do with it:{' '}
-      <code className="mono">npx aios init my-project</code>
+      Start with a small project: <code className="mono">npx aios init my-project</code>
     </Empty>
   );
 }
@@ -114,7 +113,7 @@ function Figures({ kpis }: { kpis?: Kpis }) {
         note={kpis && kpis.decisions.total > 0 ? `median; p95 ${duration(kpis.latencyMs.p95)}` : 'median'}
       />
       <Figure
-        name="Waits for a person"
+        name="Waiting for a person"
         value={kpis && count(kpis.tasksOpen)}
         note={
           <PageLink to="/inbox" size="xs">
@@ -156,12 +155,12 @@ function PerMinute({ kpis }: { kpis: Kpis | undefined }) {
 function Waiting() {
   const tasks = useQuery(tasksQuery('waiting', 6));
   return (
-    <Panel title="Waits for a person" padded={false}>
+    <Panel title="Waiting for a person" padded={false}>
       <Answer query={tasks}>
         {({ items }) =>
           items.length === 0 ? (
-            <Empty title="Nothing waits" icon={<IconInbox size={28} />}>
-              What a flow cannot decide alone comes here.
+            <Empty title="Nothing is waiting" icon={<IconInbox size={28} />}>
+              Cases that a flow cannot decide alone come here.
             </Empty>
           ) : (
             <Stack gap={0}>

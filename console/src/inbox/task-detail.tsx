@@ -81,7 +81,7 @@ function Head({ task, me, onLeft }: { task: Task; me: Me; onLeft: () => void }) 
           <div className="dotted">
             <span>{task.queueTitle}</span>
             <span>
-              came <Time at={task.createdAt} />
+              arrived <Time at={task.createdAt} />
             </span>
           </div>
           <DueBadge task={task} />

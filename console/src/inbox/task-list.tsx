@@ -58,7 +58,7 @@ function TaskRow({ task, selected, onSelect }: { task: Task; selected: boolean; 
       )}
       <Group gap="xs" mt={4} fz="xs" c="dimmed">
         <span>
-          came <Time at={task.createdAt} />
+          arrived <Time at={task.createdAt} />
         </span>
         <DueBadge task={task} />
       </Group>

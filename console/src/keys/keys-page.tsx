@@ -35,7 +35,7 @@ export function KeysPage() {
   return (
     <Page
       title="Keys"
-      subtitle="Everybody comes with a key of their own, people and programs; its roles say what they may do."
+      subtitle="Each person and each program has a key of its own, whose roles say what it may do."
       actions={
         <>
           <CopyAs
@@ -70,8 +70,8 @@ function NotForYou() {
     <Page title="Keys">
       <Panel>
         <Empty title="Keys are managed by admins" icon={<IconLock size={32} />}>
-          Your key has no role that sees them (it takes <code className="mono">keys.manage</code>). An admin
-          makes and revokes keys on this page.
+          Your key may not see them (that takes <code className="mono">keys.manage</code>). An admin makes and
+          revokes keys on this page.
         </Empty>
       </Panel>
     </Page>
@@ -92,8 +92,8 @@ function KeysInForce() {
           </LongList>
           {items.length === 1 && (
             <Text size="sm" c="dimmed">
-              So far there is the admin’s own key only. Make one for each person and each program: what they
-              do is recorded under its name.
+              So far there is only the admin key. Make one for each person and each program: what they do is
+              recorded under its name.
             </Text>
           )}
           <OpenedKey shown={items.find(({ id }) => id === opened)} keys={items} onClose={() => setOpened()} />

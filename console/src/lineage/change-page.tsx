@@ -24,7 +24,7 @@ export function ChangePage() {
   return (
     <Page
       title="Change"
-      subtitle={chosen ? `${kind} ${name}` : 'What depends on a definition, and what would a change do?'}
+      subtitle={chosen ? `${kind} ${name}` : 'What depends on a definition, and what would a change affect?'}
       actions={
         chosen && (
           <>
@@ -60,7 +60,7 @@ export function ChangePage() {
       {chosen ? (
         <Chosen key={`${kind}/${name}`} kind={kind} name={name} />
       ) : (
-        <Empty title="Choose a definition">Nothing is changed by looking at what a change would do.</Empty>
+        <Empty title="Choose a definition">Looking at what a change would do changes nothing.</Empty>
       )}
     </Page>
   );

@@ -30,7 +30,7 @@ export function LineagePage() {
   return (
     <Page
       title="Lineage"
-      subtitle={node === '' ? 'What is a number made of, and what is made of it?' : node}
+      subtitle={node === '' ? 'Where does a number come from, and what depends on it?' : node}
       actions={
         <>
           <PageLink to="/change" size="sm">

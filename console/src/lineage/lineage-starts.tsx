@@ -26,12 +26,12 @@ export function LineageStarts() {
     return (
       <Panel>
         <Empty title="Nothing is defined yet" icon={<IconGitFork size={32} />}>
-          Apply a project: its events, features, models and decisions are joined here.
+          Apply a project, and its events, features, models and decisions appear here.
         </Empty>
       </Panel>
     );
   return (
-    <Panel title="Begin with one of these">
+    <Panel title="Start from one of these">
       <Text size="sm" c="dimmed" mb="md">
         Or name a node above: <code className="mono">field:order.placed#total</code>,{' '}
         <code className="mono">feature:customer-orders.spend_30d</code>, <code className="mono">run:…</code>

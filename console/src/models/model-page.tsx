@@ -190,7 +190,8 @@ function Version({ model, version }: { model: Model; version: ModelVersion }) {
             <Markdown text={card.markdown} />
           ) : (
             <Empty title="No card">
-              Who registers a model should say what it was made from and what it cannot do.
+              A card says what a model was made from and what it cannot do. It comes with the model when it is
+              registered.
             </Empty>
           )}
         </Panel>

@@ -18,7 +18,7 @@ export function ModelsPage() {
   return (
     <Page
       title="Models"
-      subtitle="Every model that decisions lean on: its versions, what its card promises, how it is served."
+      subtitle="The models that decisions use: their versions, their cards, and how they are served."
       actions={
         <>
           <PageLink to="/experiments" size="sm">

@@ -38,7 +38,7 @@ export function QualityPage() {
   return (
     <Page
       title="Quality"
-      subtitle="How far people agree with each other and with what was suggested. Agreement beyond chance is measured by kappa."
+      subtitle="How often reviewers agree with each other and with the suggestion. Kappa measures agreement beyond chance."
       actions={
         <>
           {!queues.isSuccess || names.length > 0 ? (
@@ -72,7 +72,7 @@ export function QualityPage() {
           ) : (
             <Panel>
               <Empty title="No queue yet" icon={<IconChecklist size={32} />}>
-                Cases that people answer belong to queues of a project.
+                Tasks for people belong to the queues of a project.
               </Empty>
             </Panel>
           )

@@ -4,7 +4,7 @@ import { intervalText, kappaText, strengthOf } from './words.ts';
 
 describe('agreement in words', () => {
   it.each([
-    [null, null, 'cannot be told'],
+    [null, null, 'not enough data'],
     [0.95, [0.85, 1], 'almost perfect'],
     [0.95, [0.5, 1], 'moderate'],
     [0.7, null, 'substantial'],

@@ -6,7 +6,7 @@ export function strengthOf({ kappa, interval }: Pick<Agreement, 'kappa' | 'inter
   word: string;
   tone: Tone;
 } {
-  if (kappa === null) return { word: 'cannot be told', tone: 'quiet' };
+  if (kappa === null) return { word: 'not enough data', tone: 'quiet' };
   const low = interval?.[0] ?? kappa;
   if (low > 0.8) return { word: 'almost perfect', tone: 'good' };
   if (low > 0.6) return { word: 'substantial', tone: 'good' };

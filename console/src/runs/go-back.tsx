@@ -31,7 +31,7 @@ export function GoBack({ run, step }: { run: Run; step: Step }) {
         leftSection={<IconRotate size={14} />}
         onClick={dialog.open}
       >
-        Again from here
+        Rerun from here
       </Button>
       <Dialog opened={opened} onClose={dialog.close} title={`Again from “${step.name}”?`}>
         <GoBackForm run={run} step={step} ways={ways} onDone={dialog.close} />

@@ -34,7 +34,7 @@ export function QueuesPage() {
           Runs
         </PageLink>
       }
-      subtitle="Runs wait here for their turn. A pause lets what has begun go on, and nothing more begins."
+      subtitle="Runs wait here for their turn. While a queue is paused, no more runs start; those that have started continue."
       actions={
         <CopyAs what="This list" command={{ method: 'GET', path: '/api/v1/run-queues', cli: 'run-queues' }} />
       }
@@ -44,7 +44,7 @@ export function QueuesPage() {
         <Answer query={queues}>
           {({ items }) =>
             items.length === 0 ? (
-              <Empty title="No queue is defined" icon={<IconStack2 size={32} />}>
+              <Empty title="No queues yet" icon={<IconStack2 size={32} />}>
                 A file in <span className="mono">run-queues/</span> bounds how many runs go on at once, and
                 how fast they begin.
               </Empty>

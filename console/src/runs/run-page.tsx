@@ -176,7 +176,7 @@ function Retry({ run }: { run: Run }) {
       isPrimary
     >
       It goes on at {step ? `the step “${step}”` : 'the step'} where it failed; what came before is kept. To
-      give a step another input, choose it below and press “Again from here”.
+      give a step another input, choose it below and press “Rerun from here”.
     </ConfirmedButton>
   );
 }

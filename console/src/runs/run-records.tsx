@@ -77,8 +77,8 @@ function Costs({ run }: { run: Run }) {
       padded={false}
     >
       {run.costs.length === 0 ? (
-        <Empty title="Nothing was charged">
-          Models, calls of other systems and people’s minutes appear here.
+        <Empty title="No costs">
+          The costs of models, calls to other systems and people’s time appear here.
         </Empty>
       ) : (
         <table className="rows">
@@ -116,7 +116,7 @@ function AuditEntries({ run }: { run: Run }) {
     <Panel title="Audit entries" padded={false}>
       {run.audit.length === 0 ? (
         <Empty title="No entry yet">
-          Decisions, actions and people’s answers are entered as they are committed.
+          Decisions, actions and people’s answers appear here as they are committed.
         </Empty>
       ) : (
         <table className="rows">

@@ -97,7 +97,7 @@ export function RunsPage() {
   return (
     <Page
       title="Runs"
-      subtitle="Every case, newest first. The filters are in the address: send it to a colleague."
+      subtitle="Every case, newest first. The address contains the filters, so you can share it."
       actions={
         <>
           <OtherPages workflow={search.workflow} />

@@ -41,7 +41,7 @@ export function SchedulesPage() {
           Runs
         </PageLink>
       }
-      subtitle="Flows that start by time. A pause stops what is to come; runs under way go on."
+      subtitle="Flows that start on a schedule. Pausing a schedule stops future runs; those in progress continue."
       actions={
         <CopyAs what="This list" command={{ method: 'GET', path: '/api/v1/schedules', cli: 'schedules' }} />
       }
@@ -51,7 +51,7 @@ export function SchedulesPage() {
         <Answer query={schedules}>
           {({ items }) =>
             items.length === 0 ? (
-              <Empty title="Nothing starts by time" icon={<IconCalendarTime size={32} />}>
+              <Empty title="No schedules" icon={<IconCalendarTime size={32} />}>
                 A flow with <span className="mono">schedule: {'{ cron: "0 8 * * 1-5" }'}</span> stands here.
               </Empty>
             ) : (

@@ -43,7 +43,7 @@ function Log({ run: { id, status } }: { run: Run }) {
       <Answer query={log}>
         {({ pieces, leftOut }) =>
           pieces.length === 0 ? (
-            <Empty title="Nothing was written yet">What the command writes appears here as it comes.</Empty>
+            <Empty title="No output yet">What the command writes appears here.</Empty>
           ) : (
             <>
               {leftOut > 0 && (

@@ -31,7 +31,7 @@ export function VersionsPage() {
           Runs
         </PageLink>
       }
-      subtitle="A run ends on the version that it began with. Here is what still runs on which."
+      subtitle="A run keeps the version that it started with. This page shows which versions are still running."
       actions={
         <>
           {workflow && <ChangeLink kind="workflow" name={workflow} />}
@@ -72,7 +72,7 @@ function Versions({ workflow }: { workflow: string }) {
       <Answer query={versions}>
         {({ items }) =>
           items.every(({ runs }) => runs === 0) ? (
-            <Empty title="Nothing of this flow is under way">
+            <Empty title="No runs of this flow are in progress">
               New runs take version {items[0]?.version}.
             </Empty>
           ) : (

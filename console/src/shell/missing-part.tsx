@@ -51,7 +51,7 @@ export function MissingPart() {
     return (
       <Page
         title="One moment"
-        subtitle="A part of this page is missing: it is loaded again when AIOS answers."
+        subtitle="A part of this page could not be loaded. It is loaded again as soon as AIOS answers."
       >
         <Loading />
       </Page>

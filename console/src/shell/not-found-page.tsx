@@ -7,8 +7,8 @@ export function NotFoundPage() {
   return (
     <Page title="Nothing here">
       <Panel>
-        <Empty title="This address leads to no page" icon={<IconMapOff size={32} />}>
-          It may have been cut when it was copied.{' '}
+        <Empty title="There is no page at this address" icon={<IconMapOff size={32} />}>
+          It may have been truncated when it was copied.{' '}
           <PageLink to="/" underline="always">
             Go home
           </PageLink>{' '}
