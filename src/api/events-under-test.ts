@@ -42,6 +42,7 @@ export function eventOutletsUnderTest({ engine, auditLog, ...modules }: Modules)
     workflows: {
       require: (workflow) => void engine.isQueued(workflow),
       room: () => engine.room(),
+      definitions: modules.definitions,
       start: (events, tx, options) => engine.startFromEvents(events, tx, options),
     },
     onError: () => {},

@@ -10,8 +10,8 @@ import type { EventLog } from './log.ts';
 export interface Delivery {
   /** Events that are to come again: of each partition the last ones. */
   readonly undone: readonly LoggedEvent[];
-  /** Writes that are committed with the group's new place. */
-  write(tx: Queryable): Promise<unknown>;
+  /** Writes that are committed with the group's new place. `passed` are the events that it moves over: not those of a partition that was lost meanwhile, whose next owner hands them over again. */
+  write(tx: Queryable, passed: readonly LoggedEvent[]): Promise<unknown>;
 }
 
 /** Takes what is to be undone in memory when a batch is not committed. */

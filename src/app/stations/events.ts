@@ -30,7 +30,7 @@ export function createEventOutlets(ground: Ground, surroundings: Surroundings) {
 /** What gives events to consumers and flows again. */
 function createReplays(
   { db, changes, clock, limits, troubles, takesRuns }: Ground,
-  { log, consumers, engine }: Surroundings,
+  { log, consumers, engine, definitions }: Surroundings,
 ): Replays {
   return new Replays({
     db,
@@ -43,6 +43,7 @@ function createReplays(
     workflows: {
       require: (workflow) => void engine.isQueued(workflow),
       room: () => engine.room(),
+      definitions,
       start: (events, tx, options) => engine.startFromEvents(events, tx, options),
     },
     onError: troubles.of('Replays could not be looked at'),

@@ -27,7 +27,8 @@ export async function passDelivered(
       (row) => row.partition === partition && row.log_offset === offset && row.epoch === epochOf(partition),
     ),
   );
-  await delivery?.write(tx);
+  const passed = held.flatMap(({ events, next }) => events.filter(({ offset }) => offset < next));
+  await delivery?.write(tx, passed);
   await moveOffsets(tx, group, held);
   return held.map((share) => ({ ...share, events: share.next > share.offset ? share.events : [] }));
 }

@@ -88,8 +88,16 @@ export function readRunning(db: Queryable): Promise<Replay[]> {
     .then((rows) => rows.map(fromRow));
 }
 
-export async function countHandled(tx: Queryable, id: string, count: number): Promise<void> {
-  await tx.query('update event_replays set handled = handled + $2 where id = $1', [id, count]);
+/**
+ * Counts what was handed over.
+ *
+ * @param inHand what counts in place of `count` where the replay was canceled meanwhile: nobody hands it over again
+ */
+export async function countHandled(tx: Queryable, id: string, count: number, inHand = count): Promise<void> {
+  await tx.query(
+    `update event_replays set handled = handled + case status when 'canceled' then $3::bigint else $2::bigint end where id = $1`,
+    [id, count, inHand],
+  );
 }
 
 /** Replays that have ended. */

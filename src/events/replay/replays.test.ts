@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../kernel/clock.ts';
+import type { LoggedEvent } from '../../kernel/cloudevent.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { definitionMigrations } from '../../store/definitions.ts';
 import { type Write, write } from '../../store/lane.ts';
@@ -23,6 +24,10 @@ describe('replays into a consumer', () => {
   };
   let onError: (error: unknown) => void = thrown;
   const seen: string[] = [];
+  const started: string[] = [];
+  /** The flow as this process knows it, which another one may have changed. */
+  let knownVersion = 1;
+  let revision = 0;
   const audited: unknown[] = [];
   beforeAll(async () => {
     database = await createTestDatabase(
@@ -43,7 +48,23 @@ describe('replays into a consumer', () => {
     replays = new Replays({
       ...database,
       ...{ log, consumers, clock: systemClock, takesPart: true },
-      workflows: { require: () => {}, room: () => 1, start: async () => () => {} },
+      workflows: {
+        require: () => {},
+        room: () => 1,
+        definitions: {
+          get revision() {
+            return revision;
+          },
+          reload: async () => {
+            knownVersion = 2;
+            revision = 1;
+          },
+        },
+        start: async (events) => {
+          const runs = events.map((logged) => `${logged.event.id} v${knownVersion}`);
+          return () => void started.push(...runs);
+        },
+      },
       onError: (error) => onError(error),
     });
     await replays.start();
@@ -144,6 +165,42 @@ describe('replays into a consumer', () => {
     expect(faults).toMatchObject([{ code: 'events.unknown_consumer' }]);
     const reset = replays.create({ target: { consumer }, resets: true, by: 'me' }, audit);
     await expect(reset).rejects.toMatchObject({ code: 'events.unknown_consumer' });
+  });
+
+  it('start runs of the version that another process has just applied', async () => {
+    await log.append([event('flowing', { type: 'flowing' })]);
+    await database.db.query('update definitions_revision set revision = 1');
+    const { id } = await replays.create({ target: { workflow: 'f' }, types: ['flowing'], by: 'me' }, audit);
+    expect(await ended(id!)).toMatchObject({ status: 'completed', handled: 1 });
+    expect(started).toEqual(['flowing v2']);
+  });
+
+  it('do not count what they lost meanwhile: it is delivered again, and counted then', async () => {
+    let delivered = 0;
+    const lost = async (events: readonly LoggedEvent[]) => {
+      if (delivered++ > 0) return;
+      await database.db.query(
+        `update event_consumers set owner = null, epoch = epoch + 1 where consumer_group like 'replay:%' and partition = $1`,
+        [events[0]!.partition],
+      );
+    };
+    consumers.add({
+      group: 'outside',
+      isRepeatable: true,
+      handle: async () => undefined,
+      deliver: async (events) => {
+        await lost(events);
+        return { undone: [], write: async () => {} };
+      },
+    });
+    await registerGroup(database.db, 'outside', 'latest');
+    await log.append([event('moved', { type: 'moved' })]);
+    const { id } = await replays.create(
+      { target: { consumer: 'outside' }, types: ['moved'], by: 'me' },
+      audit,
+    );
+    expect(await ended(id!)).toMatchObject({ status: 'completed', handled: 1 });
+    expect(delivered).toBe(2);
   });
 
   it('end when they are canceled', async () => {

@@ -49,6 +49,8 @@ interface ReplayedWorkflows {
   /** @throws AiosError `workflow.not_found` */
   require(workflow: string): void;
   room(): number;
+  /** Those of the flows: another process may have applied a flow, or a version of it, that is not known here yet. */
+  readonly definitions: NonNullable<ConsumerDefinition['definitions']>;
   /** Starts the runs of these events marked with the replay, in the consumer's transaction; each run once for a replay. */
   start(
     events: readonly LoggedEvent[],
@@ -267,6 +269,7 @@ export class Replays {
     const deliver = consumer?.deliver?.bind(consumer);
     return {
       ...(deliver ? { deliver: deliverSelected(id, isSelected, deliver) } : {}),
+      ...('workflow' in target ? { definitions: workflows.definitions } : {}),
       group: replayGroup(id),
       until,
       room: () =>
@@ -320,9 +323,10 @@ function deliverSelected(id: string, isSelected: (event: CloudEvent) => boolean,
     const delivery = await deliver(selected);
     return {
       undone: delivery.undone,
-      async write(tx) {
-        await countHandled(tx, id, selected.length - delivery.undone.length);
-        await delivery.write(tx);
+      async write(tx, passed) {
+        const count = passed.filter(({ event }) => isSelected(event)).length;
+        await countHandled(tx, id, count, selected.length - delivery.undone.length);
+        await delivery.write(tx, passed);
       },
     };
   };

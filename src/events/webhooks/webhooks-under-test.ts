@@ -31,7 +31,12 @@ export function processOfWebhooks({ recorded = [], takesPart = true, ...ground }
 export function replaysAmong(consumers: EventConsumers, ground: Ground): Replays {
   return new Replays({
     ...{ takesPart: true, ...ground, consumers },
-    workflows: { require: () => {}, room: () => 1, start: async () => () => {} },
+    workflows: {
+      require: () => {},
+      room: () => 1,
+      definitions: { revision: 0, reload: async () => {} },
+      start: async () => () => {},
+    },
     onError: () => {},
   });
 }
