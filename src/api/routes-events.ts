@@ -123,9 +123,10 @@ function deadLetterRoutes(server: FastifyInstance, { consumers }: EventDependenc
     answer: pageOf(AnyObject),
     handle: async ({ query: { group, status, cursor, limit = 50 } }) => {
       const page = await consumers.deadLetters.list({ group, status, before: cursor, limit });
-      const items = page.items.map(({ partition, offset, failedAt, ...letter }) => ({
+      const items = page.items.map(({ partition, offset, recordedAt, failedAt, ...letter }) => ({
         ...letter,
         ...(partition === null ? {} : { position: { partition, offset } }),
+        recordedAt: iso(recordedAt),
         failedAt: iso(failedAt),
       }));
       return { ...page, items };

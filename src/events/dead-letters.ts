@@ -5,7 +5,7 @@ import type { Limits } from '../kernel/limits.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import { plannedLane, type Write, write } from '../store/lane.ts';
 import { type LargePage, largePage } from '../store/large-pages.ts';
-import { columns } from '../store/rows.ts';
+import { columns, timestamp } from '../store/rows.ts';
 import type { ConsumerDefinition } from './consumer-definition.ts';
 
 /** An event that a group could not handle, with the reason. */
@@ -18,29 +18,34 @@ interface DeadLetter {
   event: CloudEvent;
   problem: Problem;
   attempts: number;
+  /** When the event was recorded in the log, or put aside where it never was: whether it came late is decided by it. */
+  recordedAt: number;
   failedAt: number;
   status: 'open' | 'replayed' | 'dismissed';
 }
 
 const COLUMNS =
-  'id, consumer_group as "group", partition, log_offset as "offset", event, problem, attempts, failed_at as "failedAt", status';
+  'id, consumer_group as "group", partition, log_offset as "offset", event, problem, attempts, recorded_at as "recordedAt", failed_at as "failedAt", status';
 
 /** Puts an event aside that a group could not handle. One that fails again after it was dealt with, as its group went back in the log, is open again. */
 export async function buryEvent(
   tx: Queryable,
   group: string,
-  { partition, offset, event }: LoggedEvent,
+  { partition, offset, event, recordedAtMs }: LoggedEvent,
   error: AiosError,
   attempts: number,
 ): Promise<void> {
   const id = derivedId('dlq', group, String(partition), String(offset));
   await tx.query(
-    `insert into dead_letters (id, consumer_group, partition, log_offset, event, problem, attempts, failed_at)
-     values ($1, $2, $3, $4, $5, $6, $7, now())
+    `insert into dead_letters (id, consumer_group, partition, log_offset, event, problem, attempts, recorded_at, failed_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, now())
      on conflict (id) do update set status = 'open', handled_at = null, problem = excluded.problem,
        attempts = dead_letters.attempts + excluded.attempts, failed_at = excluded.failed_at
      where dead_letters.status <> 'open'`,
-    [id, group, partition, offset, JSON.stringify(event), JSON.stringify(error.toProblem()), attempts],
+    [
+      ...[id, group, partition, offset, JSON.stringify(event), JSON.stringify(error.toProblem()), attempts],
+      timestamp(recordedAtMs),
+    ],
   );
 }
 
@@ -154,13 +159,13 @@ export class DeadLetters {
             detail: `There is no open dead letter ${id}.`,
           });
         failing = letter;
-        const { partition, offset, event, failedAt } = letter;
+        const { partition, offset, event, recordedAt } = letter;
         const logged: LoggedEvent = {
           partition: partition ?? -1,
           offset: offset ?? -1,
           event,
           timeMs: Date.parse(event.time),
-          recordedAtMs: failedAt,
+          recordedAtMs: recordedAt,
         };
         after = (await definition.handle([logged], tx, (undo) => undoing.push(undo))) ?? undefined;
         await tx.query(

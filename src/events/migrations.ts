@@ -99,6 +99,7 @@ export const eventMigrations: Migration[] = [
         event json not null,
         problem json not null,
         attempts int not null,
+        recorded_at timestamptz not null default now(),
         failed_at timestamptz not null,
         status text not null default 'open',
         handled_at timestamptz,

@@ -7,6 +7,7 @@ import { definitionMigrations } from '../../store/definitions.ts';
 import { type Write, write } from '../../store/lane.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
 import { EventConsumers } from '../consumers.ts';
+import { buryEvent } from '../dead-letters.ts';
 import { event } from '../event-under-test.ts';
 import { registerGroup } from '../group-offsets.ts';
 import { EventLog } from '../log.ts';
@@ -132,6 +133,31 @@ describe('replays into a consumer', () => {
     await expect(consumers.deadLetters.replay(items[0]!.id)).rejects.toMatchObject({
       code: 'expression.failed',
     });
+  });
+
+  it('give a dead letter again as recorded when it was, also after it failed again', async () => {
+    const recorded: number[] = [];
+    consumers.add({
+      group: 'recording',
+      handle: async ([logged]) => {
+        recorded.push(logged!.recordedAtMs);
+        throw new AiosError('expression.failed');
+      },
+    });
+    const logged = {
+      partition: 0,
+      offset: 0,
+      event: event('old'),
+      timeMs: 0,
+      recordedAtMs: 1_700_000_000_000,
+    };
+    await buryEvent(database.db, 'recording', logged, new AiosError('expression.failed'), 1);
+    const { items } = await consumers.deadLetters.list({ group: 'recording', limit: 5 });
+    for (let time = 0; time < 2; time++)
+      await expect(consumers.deadLetters.replay(items[0]!.id)).rejects.toMatchObject({
+        code: 'expression.failed',
+      });
+    expect(recorded).toEqual([1_700_000_000_000, 1_700_000_000_000]);
   });
 
   it('begin at a later look where the database would not let them at first', async () => {
