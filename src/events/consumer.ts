@@ -15,6 +15,7 @@ import type { Membership } from './groups/membership.ts';
 import { BatchReader } from './groups/reader.ts';
 import { backOffMs, isOfTheStore, Retries } from './groups/retries.ts';
 import { PartitionShare } from './groups/share.ts';
+import { UndoList } from './groups/undo-list.ts';
 import { Waiters } from './groups/waiters.ts';
 import { PARTITIONS } from './partitions.ts';
 
@@ -311,15 +312,15 @@ export class Consumer {
     const revision = this.definition.definitions?.revision;
     const wanted = this.#wanted(shares.flatMap(({ events }) => events));
     const transaction = new BatchTransaction(this.#db, this.#holding, shares);
-    const undoing: (() => void)[] = [];
-    const handle = () => this.definition.handle(wanted, transaction.tx, (undo) => undoing.push(undo));
+    const undoing = new UndoList();
+    const handle = () => this.definition.handle(wanted, transaction.tx, undoing.add);
     try {
       const after = wanted.length > 0 ? await handle() : undefined;
       await transaction.commit(revision);
       return after;
     } catch (error) {
       const reason = await transaction.rollback(error);
-      for (const undo of undoing) undo();
+      undoing.undo();
       throw reason;
     }
   }

@@ -7,6 +7,7 @@ import { plannedLane, type Write, write } from '../store/lane.ts';
 import { type LargePage, largePage } from '../store/large-pages.ts';
 import { columns, timestamp } from '../store/rows.ts';
 import type { ConsumerDefinition } from './consumer-definition.ts';
+import { UndoList } from './groups/undo-list.ts';
 
 /** An event that a group could not handle, with the reason. */
 interface DeadLetter {
@@ -145,7 +146,7 @@ export class DeadLetters {
    */
   async replay(id: string): Promise<void> {
     let failing: DeadLetter | undefined;
-    const undoing: (() => void)[] = [];
+    const undoing = new UndoList();
     try {
       let after: (() => void) | undefined;
       await this.#db.transaction(async (tx) => {
@@ -167,7 +168,7 @@ export class DeadLetters {
           timeMs: Date.parse(event.time),
           recordedAtMs: recordedAt,
         };
-        after = (await definition.handle([logged], tx, (undo) => undoing.push(undo))) ?? undefined;
+        after = (await definition.handle([logged], tx, undoing.add)) ?? undefined;
         await tx.query(
           "update dead_letters set status = 'replayed', handled_at = now(), attempts = attempts + 1 where id = $1",
           [id],
@@ -175,7 +176,7 @@ export class DeadLetters {
       });
       after?.();
     } catch (error) {
-      for (const undo of undoing) undo();
+      undoing.undo();
       if (failing) {
         const problem = JSON.stringify(toAiosError(error).toProblem());
         await this.#db.query(
