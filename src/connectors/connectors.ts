@@ -13,6 +13,7 @@ import {
 import type { Agent } from 'undici';
 import { digestOfBytes } from '../kernel/canonical.ts';
 import { destinationOf } from '../kernel/destination.ts';
+import { DURATION_BUCKETS_S } from '../kernel/duration-buckets.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { exactJson } from '../kernel/exact-integers.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
@@ -72,6 +73,7 @@ const calls = meter.createCounter('aios.connectors.calls', {
 const duration = meter.createHistogram('aios.connectors.duration', {
   unit: 's',
   description: 'Time of a call, attempts and pauses included',
+  advice: { explicitBucketBoundaries: DURATION_BUCKETS_S },
 });
 
 interface InForce extends Line {

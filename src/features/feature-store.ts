@@ -1,6 +1,7 @@
 import { metrics } from '@opentelemetry/api';
 import type { Clock } from '../kernel/clock.ts';
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
+import { DURATION_BUCKETS_S } from '../kernel/duration-buckets.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
@@ -88,6 +89,7 @@ interface Dependencies {
 const meter = metrics.getMeter('aios.features');
 const freshness = meter.createHistogram('aios.features.freshness', {
   description: 'From the commit of an event to the commit of the features that it changed',
+  advice: { explicitBucketBoundaries: DURATION_BUCKETS_S },
   unit: 's',
 });
 const lateCounter = meter.createCounter('aios.features.late', {
