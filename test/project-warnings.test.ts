@@ -16,7 +16,7 @@ do:
       call: human-task:1@default
       with: { queue: '\${ "rev" + "iew" }', title: Weigh it, context: {} }
   - hear:
-      listen: { to: { one: { with: { type: io.serverlessworkflow.workflow.completed.v1 } } } }
+      listen: { to: { any: [{ with: { type: io.serverlessworkflow.workflow.completed.v1 } }, { with: { type: aios.contract.quality.failed.v1 } }] } }
   - other:
       run: { workflow: { namespace: test, name: retrns, version: 1.0.0 } }
 `;
@@ -53,19 +53,19 @@ describe('what a plan warns of', () => {
     const warned = said.split('\n').filter((line) => line.startsWith('! '));
     const at = (line: string, path: string, text: string) =>
       `! workflows/shipping.yaml:${line} ${path}: ${text}`;
-    const fails = 'what comes here fails until there is one';
+    const fails = 'define it before this is used';
     expect(warned).toEqual([
-      at('3:35', '/schedule/on/any/0/with/type', `there is no contract “parcel.sent”: ${fails}`),
+      at('3:35', '/schedule/on/any/0/with/type', `there is no contract “parcel.sent” yet: ${fails}`),
       at(
         '3:68',
         '/schedule/on/any/1/with/type',
-        `there is no contract “return.requestd”: ${fails} (did you mean “return.requested”?)`,
+        `there is no contract “return.requestd” yet: ${fails} (did you mean “return.requested”?)`,
       ),
-      at('7:15', '/do/0/ask/with/queue', `there is no queue “revew”: ${fails} (did you mean “review”?)`),
+      at('7:15', '/do/0/ask/with/queue', `there is no queue “revew” yet: ${fails} (did you mean “review”?)`),
       at(
         '14:43',
         '/do/3/other/run/workflow/name',
-        `there is no workflow “retrns”: ${fails} (did you mean “returns”?)`,
+        `there is no workflow “retrns” yet: ${fails} (did you mean “returns”?)`,
       ),
     ]);
     const applied = await aios('--json', 'apply', folder);

@@ -1,5 +1,6 @@
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
+import { isOwnEvent } from '../kernel/own-events.ts';
 import type { Action } from './command-row.ts';
 import { requireKnown } from './known-names.ts';
 import { listText, readList } from './listing.ts';
@@ -179,5 +180,5 @@ function offsetsOf(text: string): number[] {
 
 /** Where no event is of a type: it has a contract, or tells of runs, which have none. */
 async function requireContract(client: AiosClient, type: string | undefined): Promise<void> {
-  if (!type?.startsWith('io.serverlessworkflow.')) await requireKnown(client, 'contract', type);
+  if (type === undefined || !isOwnEvent(type)) await requireKnown(client, 'contract', type);
 }

@@ -326,3 +326,14 @@ async function withApplied(
     await own.close();
   }
 }
+
+describe('a stream view mentions the contract of its events', () => {
+  it.each([
+    ['order.placed', [{ kind: 'contract', name: 'order.placed', path: '/source/event' }]],
+    ['aios.contract.quality.failed.v1', []],
+    ['aios.webhook.disabled', []],
+  ])('%s', (event, mentions) => {
+    const view = { name: 'v', entity: 'e', source: { event }, keys: { e: 'data.e' }, features: {} };
+    expect(featureViewKind.mentions!(view)).toEqual(mentions);
+  });
+});

@@ -2,6 +2,7 @@ import { locateIssue, type SourceDocument, validateDocument } from '../kernel/do
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import { referencesOf } from '../kernel/expression-references.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import { isOwnEvent } from '../kernel/own-events.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import type { DefinitionKind, Surroundings } from '../store/definition-kind.ts';
 import { type Described, described, identifier, name, text } from './document-parts.ts';
@@ -121,6 +122,12 @@ export const featureViewKind: DefinitionKind = {
     if (kindOfView(view) !== 'on-demand')
       return [{ kind: 'entity', name: (view as StreamViewBody).entity, path: '/entity' }];
     return viewReferences((view as OnDemandViewBody).source, '/source/views');
+  },
+  mentions(body) {
+    const view = body as unknown as FeatureViewBody;
+    if (kindOfView(view) !== 'stream') return [];
+    const { event } = (view as StreamViewBody).source;
+    return isOwnEvent(event) ? [] : [{ kind: 'contract', name: event, path: '/source/event' }];
   },
   checkFit(body, surroundings) {
     const { find, previous } = surroundings;

@@ -29,7 +29,7 @@ describe('a plan warns', () => {
     expect(warned({ kind: 'shelf', name: 'shlef', path: '/asks/0' })).toEqual([
       {
         ...{ file: 'pages/page.yaml', line: 3, column: 5, path: '/asks/0' },
-        message: 'there is no shelf “shlef”: what comes here fails until there is one',
+        message: 'there is no shelf “shlef” yet: define it before this is used',
         meant: '“shelf”',
       },
     ]);

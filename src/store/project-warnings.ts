@@ -59,7 +59,7 @@ function warning(
   if (member === undefined) {
     const names = found ? [name] : namesOf(kind);
     if (names.includes(name)) return undefined;
-    return told(path, `there is no ${kind} “${name}”: what comes here fails until there is one`, name, names);
+    return told(path, `there is no ${kind} “${name}” yet: define it before this is used`, name, names);
   }
   const [list, wanted] = member;
   const members = found?.[list];

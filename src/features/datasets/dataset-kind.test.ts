@@ -100,4 +100,12 @@ describe('what it stands among', () => {
       { kind: 'feature-view', name: 'orders', path: '/views/0' },
     ]);
   });
+
+  test('it mentions the contract of the events that its rows come from', () => {
+    const { body } = parse(`name: d\nviews: [orders]\n${EVENTS}`);
+    const { type } = (body as { entities: { events: { type: string } } }).entities.events;
+    expect(datasetKind.mentions!(body)).toEqual([
+      { kind: 'contract', name: type, path: '/entities/events/type' },
+    ]);
+  });
 });

@@ -2,6 +2,7 @@ import { locateIssue, validateDocument } from '../../kernel/document.ts';
 import { parseDuration } from '../../kernel/duration.ts';
 import { AiosError, type Issue } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
+import { isOwnEvent } from '../../kernel/own-events.ts';
 import { compileSchema } from '../../kernel/schema.ts';
 import type { DefinitionKind } from '../../store/definition-kind.ts';
 import { type FeatureServiceBody, viewReferences } from '../definitions.ts';
@@ -137,6 +138,11 @@ export const datasetKind: DefinitionKind = {
       ...(service === undefined ? [] : [{ kind: 'feature-service', name: service, path: '/service' }]),
       ...viewReferences({ views }, '/views'),
     ];
+  },
+  mentions(body) {
+    const type = (body as unknown as DatasetBody).entities?.events.type;
+    if (type === undefined || isOwnEvent(type)) return [];
+    return [{ kind: 'contract', name: type, path: '/entities/events/type' }];
   },
   checkFit(body, surroundings) {
     const { service, views, fullFeatureNames, entities } = body as unknown as DatasetBody;

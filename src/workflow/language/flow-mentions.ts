@@ -1,4 +1,5 @@
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { isOwnEvent } from '../../kernel/own-events.ts';
 import { escapePointer } from '../../kernel/schema.ts';
 import type { Mention } from '../../store/definition-kind.ts';
 
@@ -13,8 +14,6 @@ const ASKED: Readonly<Record<string, readonly [member: string, kind: string]>> =
   connector: ['connector', 'connector'],
   'human-task': ['queue', 'queue'],
 };
-/** What the engine itself tells of runs and steps needs no contract. */
-const OWN_EVENTS = 'io.serverlessworkflow.';
 
 /**
  * What a flow names and asks for only when a run comes to it: services, models, tables, connectors with their operations, queues, flows, types of events. What an
@@ -62,8 +61,7 @@ function eventTypes(strategy: Json | undefined, path: string, mentions: Mention[
     (Array.isArray(filters) ? filters : [filters]).forEach((filter, i) => {
       const at = Array.isArray(filters) ? `${path}/${how}/${i}` : `${path}/${how}`;
       const type = isObject(filter) && isObject(filter.with) ? filter.with.type : undefined;
-      if (isLiteral(type) && !type.startsWith(OWN_EVENTS))
-        mention('contract', type, `${at}/with/type`, mentions);
+      if (isLiteral(type) && !isOwnEvent(type)) mention('contract', type, `${at}/with/type`, mentions);
     });
 }
 
