@@ -37,7 +37,7 @@ export function readDocument(text: string, file: string): SourceDocument {
   const lineCounter = new LineCounter();
   const document = parseYaml(text, { lineCounter, prettyErrors: false, uniqueKeys: true });
   if (document.errors.length > 0) {
-    const issues = document.errors.map((error): Issue => {
+    const issues = ownFaults(document.errors).map((error): Issue => {
       const { line, col } = lineCounter.linePos(error.pos[0]);
       return { path: '', message: error.message, file, line, column: col };
     });
@@ -65,6 +65,13 @@ export function readDocument(text: string, file: string): SourceDocument {
   const foreign = notJson(value, '');
   if (foreign) throw refused(foreign);
   return { file, text, value, locate };
+}
+
+/** The errors up to the first that makes the parser lose its place: those after it are only its consequences. */
+function ownFaults(errors: Document['errors']): Document['errors'] {
+  const inOrder = errors.toSorted((a, b) => a.pos[0] - b.pos[0]);
+  const lost = inOrder.findIndex(({ code }) => code !== 'DUPLICATE_KEY');
+  return lost === -1 ? inOrder : inOrder.slice(0, lost + 1);
 }
 
 /** Which alias the library meant, where it stands, and what is wrong with it: the first without an anchor before it, else the newest of those that stand most often. */

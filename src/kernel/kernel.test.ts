@@ -3,7 +3,7 @@ import { canonicalize, digestOf } from './canonical.ts';
 import { ManualClock } from './clock.ts';
 import { readDocument, validateDocument } from './document.ts';
 import { parseDuration } from './duration.ts';
-import { AiosError, describeIssue, toAiosError } from './errors.ts';
+import { AiosError, describeIssue, type Issue, toAiosError } from './errors.ts';
 import { compileExpression } from './expressions.ts';
 import { derivedId, firstId, newId, sortedId } from './ids.ts';
 import { blankOf } from './json.ts';
@@ -227,6 +227,20 @@ describe('documents', () => {
     expect(() => readDocument(text, 'x.yaml')).toThrow(
       expect.objectContaining({ code: 'definition.syntax', issues }),
     );
+  });
+
+  it.each([
+    ['k { e: [y] }\nd:\n  - { e: 1 }\n  - { f: 2 }', [1]],
+    ['a: 1\na: 2\nb: 1\nb: 2', [2, 4]],
+    ['a: 1\na: 2\nk { e: [y] }\nd: 3\ne: { f: 4 }', [2, 3]],
+  ])('tell the error that broke the syntax, and not what follows from it: %j', (text, lines) => {
+    let issues: readonly Issue[] = [];
+    try {
+      readDocument(text, 'x.yaml');
+    } catch (error) {
+      issues = (error as AiosError).issues;
+    }
+    expect(issues.map(({ line }) => line)).toEqual(lines);
   });
 
   it('take an alias for what its anchor stands at', () => {
