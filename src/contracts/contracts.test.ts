@@ -97,6 +97,16 @@ describe('contracts', () => {
     });
   });
 
+  it('refuse a version that does not rise at its place, with one that would do', async () => {
+    const text = contract(
+      '1.1.0',
+      '{ type: object, properties: { total: { type: [number, "null"] }, note: { type: string }, more: {} } }',
+    );
+    await expect(put(text)).rejects.toMatchObject({
+      issues: [{ path: '/version', found: '1.1.0', expected: '1.2.0' }],
+    });
+  });
+
   it('take another wording of a version, and refuse another rule under it', async () => {
     const { source } = definitions.latest('contract', 'order')!;
     const before = contracts.check(event({ total: 5 }));

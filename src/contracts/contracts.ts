@@ -135,8 +135,10 @@ export class Contracts {
     }
     if (compareVersions(next.version, newest.version) <= 0) {
       const suggestion = change === 'none' ? newest.version : suggestedVersion;
+      const message = `the schema or the quality rules changed, so the version must be higher than ${newest.version}`;
       throw new AiosError('contracts.incompatible', {
-        detail: `${name}: the schema or the quality rules changed, so the version must rise above ${newest.version}; ${suggestion} would do.`,
+        detail: `${name}: ${message}; ${suggestion} would do.`,
+        issues: [{ path: '/version', message, found: next.version, expected: suggestion }],
         extensions,
       });
     }

@@ -130,7 +130,7 @@ function compile(document: SourceDocument): Table {
     return compileTable(document.value);
   } catch (error) {
     if (!(error instanceof CellFault)) throw error;
-    const issue = { path: error.path, message: error.message };
+    const issue = { ...error.value, path: error.path, message: error.message };
     throw new AiosError(error.fault.code, { issues: [locateIssue(document, issue)], cause: error.fault });
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readDocument } from '../kernel/document.ts';
-import { AiosError } from '../kernel/errors.ts';
+import { AiosError, describeIssue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Definition } from '../store/definitions.ts';
 import { parseDecision } from './decision-kind.ts';
@@ -294,6 +294,15 @@ describe('a decision definition', () => {
     const error = failure(() => parse(text));
     expect(error.code).toBe(code);
     expect(error.issues[0]).toMatchObject({ path, file: 'decisions/refund.yaml', line });
+  });
+
+  it('says which outputs there are to a rule that gives another', () => {
+    const error = failure(() =>
+      parse(table('first').replace('outcome: review, limit', 'outcome: reveiw, limit')),
+    );
+    expect(describeIssue(error.issues[0]!)).toContain(
+      '(found "reveiw"; expected "refund", "review", "refuse"',
+    );
   });
 
   it('carries its tests, which may expect a refusal', () => {

@@ -1,4 +1,4 @@
-import { AiosError } from '../kernel/errors.ts';
+import { AiosError, type Issue } from '../kernel/errors.ts';
 import { compileExpression, type Expression, nameChecker } from '../kernel/expressions.ts';
 import { blankOf, type Json, type JsonObject } from '../kernel/json.ts';
 import { compileSchema, type Validator } from '../kernel/schema.ts';
@@ -63,10 +63,17 @@ interface TableBody {
 export class CellFault extends Error {
   readonly path: string;
   readonly fault: AiosError;
-  constructor(path: string, fault: AiosError) {
+  /** What stands there and what may, where the fault is a value. */
+  readonly value: Pick<Issue, 'found' | 'expected' | 'meant'>;
+  constructor(path: string, fault: AiosError, { found, expected, meant }: Partial<Issue> = {}) {
     super(fault.message);
     this.path = path;
     this.fault = fault;
+    this.value = {
+      ...(found !== undefined && { found }),
+      ...(expected !== undefined && { expected }),
+      ...(meant !== undefined && { meant }),
+    };
   }
 }
 
@@ -223,8 +230,8 @@ function compileRule(
     });
   });
   const constant = isConstant(then);
-  const issues = constant ? checkOutput(then) : [];
-  if (issues[0]) throw new CellFault(`${path}/then${issues[0].path}`, invalid(issues[0].message));
+  const [unfit] = constant ? checkOutput(then) : [];
+  if (unfit) throw new CellFault(`${path}/then${unfit.path}`, invalid(unfit.message), unfit);
   return {
     id,
     fits: compileExpression(condition),

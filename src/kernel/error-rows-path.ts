@@ -297,8 +297,8 @@ export const PATH_ERRORS = {
   ),
   'contracts.incompatible': row(
     409,
-    'The new version breaks the compatibility that the contract promises',
-    'See `issues`, each with what to do instead; or publish it as a new event type, or as `suggestedVersion` with `compatibility: NONE`.',
-    'Each fault comes with what to do instead; or publish it as a type of its own, or as a new version with `compatibility: NONE`.',
+    'The change does not fit the newest version or the compatibility mode of the contract',
+    'See `issues`: each says what to write instead. Or publish it as a new event type, or as `suggestedVersion` with `compatibility: NONE`.',
+    'Each error says what to write instead. Or publish it as a new event type, or as a new version with `compatibility: NONE`.',
   ),
 } as const satisfies Record<string, ErrorRow>;

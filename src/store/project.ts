@@ -1,4 +1,5 @@
 import { digestOf } from '../kernel/canonical.ts';
+import { closestName } from '../kernel/closest-name.ts';
 import { locateIssue, readDocument, type SourceDocument, validateDocument } from '../kernel/document.ts';
 import type { ErrorCode } from '../kernel/error-codes.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
@@ -150,11 +151,17 @@ function missingReferences(
   definitions: Definitions,
 ): AiosError[] {
   const here = new Set(planned.map(({ kind, name }) => `${kind}/${name}`));
+  const namesOf = (kind: string) =>
+    [...planned.filter((one) => one.kind === kind), ...definitions.list(kind)].map(({ name }) => name);
   return planned.flatMap(({ of, body, document }) =>
     (of.references?.(body) ?? [])
       .filter(({ kind, name }) => !here.has(`${kind}/${name}`) && !definitions.latest(kind, name))
       .map(({ kind, name, path }) => {
-        const issue: Issue = { path, message: `there is no ${kind} “${name}”`, found: name };
+        const meant = closestName(name, namesOf(kind));
+        const issue: Issue = {
+          ...{ path, message: `there is no ${kind} “${name}”` },
+          ...(meant !== undefined && { meant: `“${meant}”` }),
+        };
         return new AiosError('definition.reference', { issues: [locateIssue(document, issue)] });
       }),
   );

@@ -94,4 +94,14 @@ describe('the impact of a change', () => {
     expect([added.severity, added.affected]).toEqual(['unaffected', []]);
     expect((await impact(contract(full), contract(full))).severity).toBe('unaffected');
   });
+
+  it('of a kind that keeps no values advises a test of the flow, not a back-fill', async () => {
+    const changed = (kind: string) => ({
+      ...{ kind, name: 'order', before: contract(full, ['a']), after: contract(full, ['b']) },
+    });
+    const hint = async (kind: string) =>
+      (await impactOf(changed(kind), edgesOf, 100, async () => new Map())).hint;
+    expect(await hint('connector')).toContain('aios workflows test');
+    expect(await hint('contract')).toContain('back-fill');
+  });
 });

@@ -179,6 +179,9 @@ function worst(severities: readonly Severity[]): Severity {
   return severities.reduce((a, b) => (RANK[b] > RANK[a] ? b : a), 'unaffected');
 }
 
+/** Kinds that act or decide when a run comes to them, and keep no values that could be computed again. */
+const ACTING = new Set(['workflow', 'decision', 'queue', 'connector', 'calendar']);
+
 function hintOf(
   kind: string,
   name: string,
@@ -193,7 +196,9 @@ function hintOf(
     const gone = changes.filter((change) => severityOf(change) === 'breaks').map(({ node }) => node);
     return `Keep ${gone.slice(0, 3).join(', ')} until nothing reads it, or change ${readers || 'what depends on it'} in the same apply.`;
   }
-  return kind === 'model'
-    ? `The new version of ${name} answers once its alias moves: compare it as a shadow or a canary first.`
+  if (kind === 'model')
+    return `The new version of ${name} answers once its alias moves: compare it as a shadow or a canary first.`;
+  return ACTING.has(kind)
+    ? `${readers || name} may give other results from then on: run aios workflows test before you apply it.`
     : `Values of ${readers || name} differ from then on: back-fill what is kept, and look at the models that were trained on them.`;
 }
