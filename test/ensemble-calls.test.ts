@@ -103,8 +103,12 @@ describe('an ensemble that is asked', () => {
   it('is marked as degraded when an answer inside is, and says what answered', async () => {
     let isSlow = false;
     const run: Served['run'] = (inputs) => (isSlow ? new Promise(() => {}) : ones(inputs));
-    const serving = { timeoutMs: 50, fallback: [{ model: 'spare' }] };
-    const models = { 'risk/1': { run, serving }, 'spare/1': { row: () => 9 }, 'both/1': { flow: 'through' } };
+    const serving = { timeoutMs: 1_000, fallback: [{ model: 'spare' }] };
+    const models = {
+      'risk/1': { run, serving },
+      'spare/1': { row: () => 9 },
+      'both/1': { flow: 'through', serving: { timeoutMs: 60_000 } },
+    };
     const made = under(models, { through });
     expect(await made.serving.infer({ model: 'both', inputs: rows([1, 2]) })).not.toHaveProperty('degraded');
     isSlow = true;
@@ -204,7 +208,7 @@ describe('the time of an ensemble', () => {
   it('is that of its caller: past it the models inside are given up', async () => {
     const { serving } = under({ 'risk/1': slow, 'both/1': { flow: 'through' } }, { through });
     await serving.infer({ model: 'both', inputs: rows([1, 1]) });
-    const late = serving.infer({ model: 'both', inputs: rows([5, 0]), deadlineMs: 40 });
+    const late = serving.infer({ model: 'both', inputs: rows([5, 0]), deadlineMs: 1_000 });
     await expect(late).rejects.toMatchObject({
       code: 'serving.timeout',
       message: expect.stringMatching(/^both\/1: .*the deadline has passed/),

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startEmbeddedPostgres } from '../src/store/embedded.ts';
 
@@ -66,9 +67,13 @@ describe('aios start, told to stop', () => {
     child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       told += text;
     });
-    await sleep(3000); // the simulated shop has sent its first orders
+    const client = new pg.Client(url);
+    await client.connect();
+    const runs = async () => (await client.query('select 1 from workflow_runs limit 1')).rowCount;
+    await expect.poll(runs, { message: 'no run of the simulated shop began' }).toBe(1);
+    await client.end();
     await postgres.stop();
-    await sleep(1000);
+    await expect.poll(() => told).toContain('The database does not answer');
     child.kill('SIGTERM');
     const [code] = (await once(child, 'exit')) as [number | null];
     expect(code).toBe(1);

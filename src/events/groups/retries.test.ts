@@ -77,7 +77,7 @@ describe('a consumer', () => {
     const consumers = new EventConsumers({
       ...database,
       log,
-      limits: { ...database.limits, consumerLeaseMs: 200 },
+      limits: { ...database.limits, consumerLeaseMs: 3_000 },
     });
     let tries = 0;
     const told: string[] = [];
@@ -86,7 +86,7 @@ describe('a consumer', () => {
       from: 'latest',
       async handle(events, tx) {
         await tx.query('insert into effects values ($1)', [events[0]!.event.id]);
-        if (tries++ === 0) await sleep(600);
+        if (tries++ === 0) await sleep(4_000);
         return () => told.push(events[0]!.event.id);
       },
     });

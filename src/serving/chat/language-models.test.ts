@@ -140,7 +140,7 @@ describe('calls of language models', () => {
   it('end at their deadline, and when AIOS stops', async () => {
     chat.define('m', endpoint(first, { retries: 5 }));
     first.next({ kind: 'hang' }, { kind: 'hang' });
-    await expect(chat.models.complete(chat.call('m', 'x', { deadlineMs: 400 }))).rejects.toMatchObject({
+    await expect(chat.models.complete(chat.call('m', 'x', { deadlineMs: 3_000 }))).rejects.toMatchObject({
       code: 'serving.timeout',
     });
     const waiting = chat.models.complete(chat.call('m'));
@@ -151,9 +151,9 @@ describe('calls of language models', () => {
   });
 
   it('end when a stream falls silent', async () => {
-    chat.define('m', endpoint(first, { idleMs: 1_000 })); // its first part comes in that time, also on a busy machine
+    chat.define('m', endpoint(first, { idleMs: 3_000 })); // its first part comes in that time, also on a busy machine
     const chunk = { id: 'c', choices: [{ index: 0, delta: { content: 'a' }, finish_reason: null }] };
-    first.next({ kind: 'chunks', chunks: [chunk, chunk], pauseMs: 5_000 });
+    first.next({ kind: 'chunks', chunks: [chunk, chunk], pauseMs: 30_000 });
     const { chunks } = await chat.models.stream(chat.call('m'));
     await expect(Array.fromAsync(chunks)).rejects.toMatchObject({ code: 'serving.timeout' });
   });

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AiosError } from '../../kernel/errors.ts';
 import { bytesOf } from '../tensors/tensor.ts';
 import { ResponseCache } from './response-cache.ts';
@@ -15,7 +15,7 @@ function cached(
     sums(tensors),
   cache: { ttlMs: number; entriesMax?: number; bytesMax?: number } = { ttlMs: 60_000 },
 ) {
-  const made = servingUnderTest({ 'risk/1': { run, options: { cache } } });
+  const made = servingUnderTest({ 'risk/1': { run, options: { cache, timeoutMs: 60_000 } } });
   open.push(made.serving);
   return made;
 }
@@ -28,7 +28,10 @@ function held() {
       waiting.push((error) => (error ? reject(error) : resolve(sums(tensors))));
     });
   const running = async (count: number) => {
-    while (waiting.length < count) await new Promise((resolve) => setTimeout(resolve, 2));
+    await vi.waitFor(() => expect(waiting.length, 'runs that began').toBeGreaterThanOrEqual(count), {
+      timeout: 30_000,
+      interval: 2,
+    });
     return waiting;
   };
   return { run, running };
@@ -151,7 +154,7 @@ describe('the response cache', () => {
   it.each([
     ['cancels', (signal: AbortSignal) => ({ signal }), 'serving.canceled'],
     // It has to have begun by then, also on a busy machine.
-    ['has no time left', () => ({ deadlineMs: 500 }), 'serving.timeout'],
+    ['has no time left', () => ({ deadlineMs: 3_000 }), 'serving.timeout'],
   ] as const)('goes on for those who wait when the one that computes %s', async (_, given, code) => {
     const { run, running } = held();
     const { serving } = cached(run);

@@ -185,7 +185,7 @@ describe('traffic under a rollout', () => {
   ])(
     'counts a call as nothing that %s because its caller has less patience than a batch may take',
     async (_, fallback) => {
-      const { serving, rollouts } = setUp({ percent: 100 }, slow(300), { fallback });
+      const { serving, rollouts } = setUp({ percent: 100 }, slow(60_000), { fallback });
       await serving.load('risk', 2);
       const asked = serving.score({ model: 'risk', features: { x: SLOW }, deadlineMs: 30 });
       const told = await asked.catch((error: AiosError) => ({
@@ -199,7 +199,7 @@ describe('traffic under a rollout', () => {
   it('counts a call that waited longer than a batch may take, however patient its caller', async () => {
     const { serving, rollouts } = setUp({ percent: 100 }, slow(60_000), { timeoutMs: 100 });
     await serving.load('risk', 2);
-    const asked = serving.score({ model: 'risk', features: { x: SLOW }, deadlineMs: 300 });
+    const asked = serving.score({ model: 'risk', features: { x: SLOW }, deadlineMs: 60_000 });
     await expect(asked).rejects.toMatchObject({ code: 'serving.timeout' });
     expect(rollouts.drain()).toMatchObject([{ challenger: { requests: 1, errors: 1 } }]);
   });
@@ -339,10 +339,10 @@ describe('a shadow', () => {
   });
 
   it('is not as impatient as the caller of what is copied', async () => {
-    const { serving, rollouts } = setUp(shadow, slow(1_200));
+    const { serving, rollouts } = setUp(shadow, slow(3_200));
     await serving.load('risk', 1);
     await serving.load('risk', 2);
-    const answer = await serving.score({ model: 'risk', features: { x: SLOW }, deadlineMs: 1_000 });
+    const answer = await serving.score({ model: 'risk', features: { x: SLOW }, deadlineMs: 3_000 });
     expect(answer.version).toBe(1);
     await expect
       .poll(() => rollouts.drain().map(({ challenger }) => challenger))
