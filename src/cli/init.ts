@@ -18,7 +18,7 @@ export const init: Action = async (options, [folder = '.']) => {
   await cp(FIRST_PROJECT, folder, { recursive: true });
   print({ folder }, options.json, () =>
     [
-      `A project stands in ${folder}: what its files do and what to try is in ${join(folder, 'README.md')}. Next:`,
+      `A project is now in ${folder}; its README.md explains the files and what to try. Next:`,
       `  npx aios workflows test ${shellWord(folder)}`,
       `  npx aios apply ${shellWord(folder)}`,
       `  npx aios run expenses --event ${shellWord(`@${join(folder, 'small.json')}`)}`,
