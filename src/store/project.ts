@@ -159,7 +159,7 @@ function missingReferences(
       .map(({ kind, name, path }) => {
         const meant = closestName(name, namesOf(kind));
         const issue: Issue = {
-          ...{ path, message: `there is no ${kind} “${name}”` },
+          ...{ path, message: `there is no ${kind} “${name}”`, found: name },
           ...(meant !== undefined && { meant: `“${meant}”` }),
         };
         return new AiosError('definition.reference', { issues: [locateIssue(document, issue)] });
